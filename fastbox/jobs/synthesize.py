@@ -6,18 +6,18 @@ import math
 import os
 from contextlib import ExitStack
 from statistics import NormalDist
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.arrow.columns import batch_of, schema_of
+from fastbox.arrow.columns import batch_of
+from fastbox.jobs.made import SCORES, Detections, Images, Truths, area, draw_angles, schemas, tables
 from fastbox.parallel import run
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.sink import Sink
 from fastbox.values.arguments import checked
 from fastbox.values.coco import AREA_BOUNDS, SIDE_BOUNDS
-from fastbox.values.formats import COORDINATES
 from fastbox.values.numbers import as_whole
 
 __all__ = ["synthesize"]
@@ -29,10 +29,9 @@ Ints: TypeAlias = NDArray[np.int64]
 BLOCK = 4096
 AT_ONCE = 8
 
-# Coordinates lie on 1/64 px and scores on 1/4096: exact in float32, and the last bit of an exp, which differs between
-# processors, is rounded away.
+# Coordinates lie on 1/64 px: exact in float32, and the last bit of an exp, which differs between processors, is rounded
+# away.
 GRID = 64
-SCORES = 4096
 
 ID_GAP = 116
 SIZES = ((640, 480), (640, 427), (640, 426), (500, 375), (612, 612), (500, 333), (640, 360), (640, 512))
@@ -58,51 +57,6 @@ CLASS_POWER = 1.2
 MAIN_CLASS = 0.5
 LARGE_CROWDS = 0.05
 
-CORNERS = COORDINATES["xyxy"]
-TRUTHS = {
-    "image_id": "int64",
-    "category_id": "int32",
-    **dict.fromkeys(CORNERS, "float32"),
-    "iscrowd": "int8",
-    "area": "float32",
-    "width": "int32",
-    "height": "int32",
-}
-DETECTIONS = {"image_id": "int64", "category_id": "int32", **dict.fromkeys(CORNERS, "float32"), "score": "float32"}
-PAIRS = {
-    "image_id": "int64",
-    "category_id": "int32",
-    **{f"{side}_{name}": "float32" for side in ("pred", "target") for name in CORNERS},
-    "score": "float32",
-}
-
-
-class Images(NamedTuple):
-    """The images of a block, one row each."""
-
-    id: Ints
-    width: Ints
-    height: Ints
-
-
-class Truths(NamedTuple):
-    """The ground truth of a block: image is the row of its image in the block, corners are xyxy of shape (4, n)."""
-
-    image: Ints
-    category: Ints
-    corners: Floats
-    crowd: NDArray[np.bool_]
-
-
-class Detections(NamedTuple):
-    """The detections of a block by image and descending score; truth is the row each was jittered from, or -1."""
-
-    image: Ints
-    category: Ints
-    corners: Floats
-    score: Ints
-    truth: Ints
-
 
 @checked
 def synthesize(
@@ -112,6 +66,7 @@ def synthesize(
     detections: StrPath | None = None,
     pairs: StrPath | None = None,
     seed: int = 0,
+    rotated: bool = False,
 ) -> dict[str, int]:
     """Write synthetic boxes as Parquet, sorted by image; memory doesn't grow with their number.
 
@@ -133,6 +88,9 @@ def synthesize(
         pred_ymax, target_xmin to target_ymax, score.
     seed : int
         Not negative; another seed gives another data set.
+    rotated : bool
+        Turn the same boxes about their centres: cx, cy, w, h, angle in degrees (``cxcywhd``) instead of the corners.
+        The detections of a truth are some degrees off.
 
     Returns
     -------
@@ -158,24 +116,19 @@ def synthesize(
     paths = {name: path for name, path in wanted.items() if path is not None}
     check_outputs([], paths)
 
-    schemas = {
-        name: schema_of(types)
-        for name, types in {"truths": TRUTHS, "detections": DETECTIONS, "pairs": PAIRS}.items()
-        if name in paths
-    }
+    wanted_schemas = {name: schema for name, schema in schemas(rotated).items() if name in paths}
+    parameters = {"count": count, "seed": seed} | ({"rotated": True} if rotated else {})
     with ExitStack() as stack:
         sinks = {
             name: stack.enter_context(
-                Sink(
-                    paths[name], schema, command="synthesize", parameters={"count": count, "seed": seed, "table": name}
-                )
+                Sink(paths[name], schema, command="synthesize", parameters=parameters | {"table": name})
             )
-            for name, schema in schemas.items()
+            for name, schema in wanted_schemas.items()
         }
         for first in range(0, count, AT_ONCE * BLOCK):
             starts = range(first, min(first + AT_ONCE * BLOCK, count), BLOCK)
-            drawn = run(_draw_tables, [(seed, start, count - start, len(paths) > 1) for start in starts])
-            run(_write, [(sink, [tables[name] for tables in drawn]) for name, sink in sinks.items()])
+            drawn = run(_draw_tables, [(seed, start, count - start, len(paths) > 1, rotated) for start in starts])
+            run(_write, [(sink, [made[name] for made in drawn]) for name, sink in sinks.items()])
         written = {name: sink.rows for name, sink in sinks.items()}
     return {"images": count, **written}
 
@@ -185,21 +138,20 @@ def _write(sink: Sink, blocks: list[list[NDArray[Any]]]) -> None:
         sink.write(batch_of(columns, sink.schema))
 
 
-def _draw_tables(seed: int, first: int, images: int, detect: bool) -> dict[str, list[NDArray[Any]]]:
+def _draw_tables(seed: int, first: int, images: int, detect: bool, rotated: bool) -> dict[str, list[NDArray[Any]]]:
     """Draw the whole block that begins at image ``first``, and return the tables of its first images."""
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(first // BLOCK,))))
+    block = first // BLOCK
+    rng = _generator(seed, block)
     frames = _draw_images(rng, first)
     truths = _draw_truths(rng, frames)
-    tables = {"truths": _truth_columns(frames, truths)}
-    image = {"truths": truths.image}
-    if detect:
-        found = _draw_detections(rng, frames, truths)
-        matched = found.truth >= 0
-        tables["detections"] = _detection_columns(frames, found)
-        tables["pairs"] = _pair_columns(frames, truths, found, matched)
-        image |= {"detections": found.image, "pairs": found.image[matched]}
-    rows = {name: np.searchsorted(image[name], images) for name in tables}
-    return {name: [column[: rows[name]] for column in columns] for name, columns in tables.items()}
+    found = _draw_detections(rng, frames, truths) if detect else None
+    if rotated:
+        truths, found = draw_angles(_generator(seed, block, 1), truths, found)
+    return tables(frames, truths, found, images)
+
+
+def _generator(seed: int, *key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def _draw_images(rng: np.random.Generator, first: int) -> Images:
@@ -219,7 +171,7 @@ def _draw_truths(rng: np.random.Generator, frames: Images) -> Truths:
     main = _draw_classes(rng, BLOCK)
     category = np.where(rng.random(len(image)) < MAIN_CLASS, main[image], _draw_classes(rng, len(image)))
     corners = _draw_boxes(rng, frames, image)
-    large = _area(corners) > AREA_BOUNDS[1]
+    large = area(corners) > AREA_BOUNDS[1]
     return Truths(image, category, corners, crowd=large & (rng.random(len(image)) < LARGE_CROWDS))
 
 
@@ -262,7 +214,7 @@ def _draw_detections(rng: np.random.Generator, frames: Images, truths: Truths) -
 
 def _draw_found(rng: np.random.Generator, corners: Floats) -> tuple[Ints, Ints]:
     """Return the truths that are detected, as often as they are, and the number of each copy: 0, 1 or 2."""
-    scale = np.sqrt(_area(corners))
+    scale = np.sqrt(area(corners))
     found = rng.random(len(scale)) < 1 / (1 + (32 / scale) / math.exp(0.9))
     chance = rng.random(len(scale))
     copies = found * (1 + (chance < 0.2) + (chance < 0.04))
@@ -303,42 +255,9 @@ def _squash(logit: Floats) -> Ints:
     return np.clip(np.rint(SCORES / (1 + np.exp(-logit))), 1, SCORES).astype(np.int64)
 
 
-def _area(corners: Floats) -> Floats:
-    xmin, ymin, xmax, ymax = corners
-    area: Floats = (xmax - xmin) * (ymax - ymin)
-    return area
-
-
 def _iou(a: Floats, b: Floats) -> Floats:
     width = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
     height = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
     inter = np.maximum(width, 0) * np.maximum(height, 0)
-    overlap: Floats = inter / (_area(a) + _area(b) - inter)
+    overlap: Floats = inter / (area(a) + area(b) - inter)
     return overlap
-
-
-def _truth_columns(frames: Images, truths: Truths) -> list[NDArray[Any]]:
-    return [
-        frames.id[truths.image],
-        truths.category,
-        *truths.corners,
-        truths.crowd,
-        _area(truths.corners),
-        frames.width[truths.image],
-        frames.height[truths.image],
-    ]
-
-
-def _detection_columns(frames: Images, found: Detections) -> list[NDArray[Any]]:
-    return [frames.id[found.image], found.category, *found.corners, found.score / SCORES]
-
-
-def _pair_columns(frames: Images, truths: Truths, found: Detections, matched: NDArray[np.bool_]) -> list[NDArray[Any]]:
-    truth = found.truth[matched]
-    return [
-        frames.id[truths.image[truth]],
-        truths.category[truth],
-        *found.corners.compress(matched, axis=1),
-        *truths.corners.take(truth, axis=1),
-        found.score[matched] / SCORES,
-    ]

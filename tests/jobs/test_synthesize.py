@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from support.paths import DATA
 
-from fastbox.jobs.synthesize import BLOCK, CORNERS, synthesize
+from fastbox.jobs.made import CORNERS
+from fastbox.jobs.synthesize import BLOCK, synthesize
 from fastbox.tables.sink import read_record
 
 NAMES = ("truths", "detections", "pairs")
@@ -22,10 +23,11 @@ NAMES = ("truths", "detections", "pairs")
 Drawn = dict[str, pa.Table]
 
 
-def draw(folder: Path, images: int, seed: int = 0) -> Drawn:
+def draw(folder: Path, images: int, seed: int = 0, rotated: bool = False) -> Drawn:
     folder.mkdir(exist_ok=True)
     paths = {name: folder / f"{name}.parquet" for name in NAMES}
-    counts = synthesize(paths["truths"], count=images, seed=seed, detections=paths["detections"], pairs=paths["pairs"])
+    more = {name: paths[name] for name in NAMES[1:]}
+    counts = synthesize(paths["truths"], count=images, seed=seed, rotated=rotated, **more)
     tables = {name: pq.read_table(path) for name, path in paths.items()}
     assert counts == {"images": images, **{name: table.num_rows for name, table in tables.items()}}
     return tables
@@ -266,3 +268,26 @@ def test_the_sample_in_data_is_made_again(tmp_path: Path) -> None:
     for name in NAMES:
         assert pq.read_table(tmp_path / f"{name}.parquet") == pq.read_table(DATA / f"{name}.parquet"), name
     assert sum((DATA / f"{name}.parquet").stat().st_size for name in NAMES) < 200_000
+
+
+def test_rotated_boxes_are_the_same_boxes_turned(tmp_path: Path) -> None:
+    plain = draw(tmp_path / "plain", 300)
+    turned = draw(tmp_path / "turned", 300, rotated=True)
+    for name, prefixes in {"truths": ("",), "detections": ("",), "pairs": ("pred_", "target_")}.items():
+        for prefix in prefixes:
+            assert (turned[name].schema.metadata or {})[f"{prefix}box_format".encode()] == b"cxcywhd"
+            cx, cy, w, h = (turned[name][f"{prefix}{part}"].to_numpy() for part in ("cx", "cy", "w", "h"))
+            upright = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
+            np.testing.assert_array_equal(upright, corners(plain[name], prefix))
+        for column in {"image_id", "category_id", "score", "area"} & set(plain[name].column_names):
+            assert turned[name][column].equals(plain[name][column])
+    assert np.histogram(turned["truths"]["angle"], 4, (-90, 90))[0].min() > len(turned["truths"]) / 5
+    off = turned["pairs"]["pred_angle"].to_numpy() - turned["pairs"]["target_angle"].to_numpy()
+    assert 2.5 < off.std() < 3.5 and abs(off.mean()) < 0.5
+
+
+def test_angles_of_truths_do_not_depend_on_what_else_is_written(tmp_path: Path) -> None:
+    synthesize(tmp_path / "alone.parquet", count=50, rotated=True)
+    assert pq.read_table(tmp_path / "alone.parquet") == draw(tmp_path, 300, rotated=True)["truths"].slice(
+        0, pq.read_metadata(tmp_path / "alone.parquet").num_rows
+    )

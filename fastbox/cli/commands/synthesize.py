@@ -36,9 +36,12 @@ terminal = deferred("fastbox.report.terminal.summary")
     metavar="OUT",
     help="File to write: matched boxes in one row each, for `measure`.",
 )
+@click.option("--rotated", is_flag=True, help="Turn the boxes: centre, sides and an angle in degrees (cxcywhd).")
 @alone("seed", seed_option("boxes"))
 @alone("as_json", json_option())
-def synthesize(output: str, count: int, detections: str | None, pairs: str | None, seed: int, as_json: bool) -> None:
+def synthesize(
+    output: str, count: int, detections: str | None, pairs: str | None, rotated: bool, seed: int, as_json: bool
+) -> None:
     """Synthesize realistic ground truth and detections, of any size.
 
     Boxes per image, sizes of boxes and images, and classes are distributed as in COCO. Detections are the true boxes
@@ -49,5 +52,5 @@ def synthesize(output: str, count: int, detections: str | None, pairs: str | Non
     root, extension = os.path.splitext(output)
     detections = detections or f"{root}-detections{extension or '.parquet'}"
     with progress("making boxes"):
-        made = jobs.synthesize(output, count=count, detections=detections, pairs=pairs, seed=seed)
+        made = jobs.synthesize(output, count=count, detections=detections, pairs=pairs, seed=seed, rotated=rotated)
     show(lambda *given: terminal.show_counts("made", *given), made, as_json, [output, detections, pairs])
