@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.arrow.columns import schema_of
@@ -73,8 +72,8 @@ def _drawn(rng: np.random.Generator, n: int) -> Floats:
     return rng.integers(-90 * ANGLES, 90 * ANGLES, n) / ANGLES
 
 
-def schemas(rotated: bool) -> dict[str, pa.Schema]:
-    """Return the schema of each table by its name."""
+def schemas(rotated: bool) -> dict[str, Any]:
+    """Return the Arrow schema of each table by its name."""
     ids = {"image_id": "int64", "category_id": "int32"}
     names = coordinate_names(TURNED) if rotated else CORNERS
     box = dict.fromkeys(names, "float32")
