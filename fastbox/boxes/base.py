@@ -76,7 +76,17 @@ class Collection:
                 yield self[int(first) : int(last)]
 
     def astype(self, dtype: Any) -> Self:
-        """Return the boxes in another float dtype; the same object if the dtype is the same."""
+        """Return the boxes in float32 or float64, float32 for float16 too; the same object if the dtype is the same.
+
+        Raises
+        ------
+        TypeError
+            Another dtype than of floats.
+        """
+        given = np.dtype(dtype)
+        if given.kind != "f":
+            raise TypeError(f"expected a float dtype, got {given}: coordinates are float32 or float64")
+        dtype = np.dtype(np.float32 if given.itemsize <= 4 else np.float64)
         if self.dtype == dtype:
             return self
         return self.of(tuple(c.astype(dtype) for c in self.columns), self.format, self.offsets, self.images)

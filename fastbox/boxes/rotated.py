@@ -249,8 +249,8 @@ class RotatedBoxes(Collection):
     def invalid(self) -> NDArray[np.uint8]:
         """Return ``(n,)`` codes of validity.
 
-        0 for a valid box; 1 if a number is not finite, or the area in float64 (sides above 1e154), 2 for a negative
-        width or height, 3 for an angle beyond 2^20 radians, 4 for edges that cross.
+        0 for a valid box; 1 if a number is not finite, or the area is above an eighth of the greatest float64 (sides
+        above 4.7e153), 2 for a negative width or height, 3 for an angle beyond 2^20 radians, 4 for edges that cross.
 
         Examples
         --------

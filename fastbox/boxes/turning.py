@@ -56,14 +56,14 @@ def edges_cross(columns: Columns) -> NDArray[np.bool_]:
 
 
 def areas_overflow(columns: Columns) -> NDArray[np.bool_]:
-    """Tell for each rectangle or quadrilateral of finite numbers whether its area is beyond float64, as in kernels."""
+    """Tell for each rectangle or quadrilateral of finite numbers whether 8 times its area overflows, as in kernels."""
     wide = [column.astype(np.float64) for column in columns]
     with np.errstate(invalid="ignore", over="ignore"):
         if len(wide) == 5:
-            return ~np.isfinite(wide[2] * wide[3])
+            return ~np.isfinite(8.0 * (wide[2] * wide[3]))
         x, y = wide[::2], wide[1::2]
         across = ((x[2] - x[0]) * ((y[3] - y[0]) - (y[1] - y[0])), (y[2] - y[0]) * ((x[3] - x[0]) - (x[1] - x[0])))
-        return ~np.isfinite(across[0] - across[1])
+        return ~np.isfinite(8.0 * (0.5 * (across[0] - across[1])))
 
 
 def smallest_rectangles(columns: Columns) -> Columns:

@@ -12,7 +12,7 @@ from support.exact import rectangle
 from support.turned import drawn
 
 import fastbox
-from fastbox import RotatedBoxes
+from fastbox import Boxes, RotatedBoxes
 
 SAME = {
     "cxcywhr": [10.0, 20.0, 4.0, 2.0, math.pi / 6],
@@ -124,10 +124,31 @@ def test_reasons_of_invalid_boxes() -> None:
     assert RotatedBoxes(rectangles, "cxcywhd").invalid().tolist() == [0, 1, 1, 2, 0]
     quads = [[0, 0, 2, 2, 2, 0, 0, 2], [0, 0, 2, 0, 2, 2, 0, 2], [0, 0, 4, 0, 1, 1, 0, 4], [0, 0, 0, 0, 0, 0, 0, 0]]
     assert RotatedBoxes(quads, "xyxyxyxy").invalid().tolist() == [4, 0, 0, 0]
-    huge = [[0, 0, 1e155, 1e155, 1], [0, 0, 1e153, 1e153, 1], [0, 0, 1e200, 1e-200, 1]]
-    assert RotatedBoxes(huge, "cxcywhr").invalid().tolist() == [1, 0, 0]
-    huge = [[0, 0, side, 0, side, side, 0, side] for side in (1e155, 1e153)]
-    assert RotatedBoxes(huge, "xyxyxyxy").invalid().tolist() == [1, 0]
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("format", ["cxcywhd", "xyxyxyxy"])
+def test_boxes_are_valid_as_long_as_sums_of_their_areas_are_finite(format: str) -> None:
+    sides = [1e155, 1e154, 8e153, 4.8e153, 4.7e153, 1e153]
+    huge = RotatedBoxes([[0, 0, side, side, 0] for side in sides], "cxcywhd")
+    boxes = huge if format == "cxcywhd" else RotatedBoxes(huge.corners(), format)
+    assert boxes.invalid().tolist() == [1, 1, 1, 1, 0, 0]
+    for metric in ("iou", "giou"):
+        np.testing.assert_array_equal(fastbox.aligned(boxes, boxes, metric=metric), [np.nan] * 4 + [1, 1])
+    away = RotatedBoxes([[1e200, 0, 1e150, 1e150, 0], [0, 0, 1e200, 1e-200, 1]], "cxcywhd")
+    assert away.invalid().tolist() == [0, 0]
+    assert fastbox.aligned(boxes[5:], away[:1], metric="giou").tolist() == [-1.0]  # whose hull has no finite area
+
+
+@pytest.mark.parametrize("made", [Boxes, lambda numbers: RotatedBoxes([[*numbers[0], 30]], "cxcywhd")])
+def test_another_dtype_is_float32_or_float64(made: Any) -> None:
+    boxes = made([[0, 0, 4, 2]])
+    assert [boxes.astype(dtype).dtype for dtype in ("f2", ">f4", "f4", "f8")] == ["f4", "f4", "f4", "f8"]
+    assert boxes.astype("f8") is boxes
+    half = boxes.astype("f2")
+    assert fastbox.iou_loss(half, half, reduction="none").dtype == np.float32
+    with pytest.raises(TypeError, match=r"expected a float dtype, got int32"):
+        boxes.astype("i4")
 
 
 REFUSED = {

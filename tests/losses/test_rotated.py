@@ -155,6 +155,17 @@ def test_boxes_that_are_invalid_without_area_tiny_or_huge(name: str) -> None:
     assert (loss <= 1).all() and (loss > 0.99).all() and np.isfinite(grad).all()
 
 
+def test_the_gradient_of_iou_exists_where_one_over_the_area_does_not() -> None:
+    a, b = drawn(np.random.default_rng(16), 40), drawn(np.random.default_rng(17), 40)
+    at_one = each("iou", a, b)
+    sized = np.array([2.0**-490] * 4 + [1])
+    np.testing.assert_array_equal(each("iou", a * sized, b * sized).grad * sized, at_one.grad)
+    sized[:4] = 2.0**-525  # areas below the least normal number, which have 20 bits
+    found = each("iou", a * sized, b * sized)
+    np.testing.assert_allclose(found.loss, at_one.loss, atol=1e-5)
+    np.testing.assert_allclose(found.grad * sized, at_one.grad, atol=1e-5 * np.abs(at_one.grad).max())
+
+
 @pytest.mark.parametrize("name", ["probiou", "kld"])
 def test_torchs_autograd_agrees(name: str) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")

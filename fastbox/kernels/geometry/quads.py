@@ -119,7 +119,7 @@ def write_edges(n, tile):
         x, y, dx, dy = tile[X, j], tile[Y, j], four(tile, DX, j), four(tile, DY, j)
         twice = (dx[2] - dx[0]) * (dy[3] - dy[1]) - (dy[2] - dy[0]) * (dx[3] - dx[1])
         area = 0.5 * abs(twice)
-        finite = (x - x) + (y - y) + (area - area) == 0.0
+        finite = (x - x) + (y - y) + (8.0 * area - 8.0 * area) == 0.0
         valid = finite and not edges_cross(dx, dy)
         turn = 1.0 if twice > 0.0 else -1.0
         for c in range(4):

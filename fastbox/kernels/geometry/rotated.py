@@ -75,14 +75,15 @@ def write_turns(arrangement, n, tile):
 def write_frames(n, whole, tile):
     """Write frame, area and half sides of n boxes, given centre, turn and sides, and make the boxes behind invalid.
 
-    An invalid box has an area and a frame of nan. Returns whether all other areas are screenable.
+    An invalid box has an area and a frame of nan. An area above an eighth of the greatest float64 is invalid, for sums
+    of a few areas are to be finite. Returns whether all other areas are screenable.
     """
     nan = np.nan
     screenable = True
     for j in range(whole):
         x, y, c, s, a, b = tile[CX, j], tile[CY, j], abs(tile[COS, j]), abs(tile[SIN, j]), tile[W, j], tile[H, j]
         area = a * b
-        valid = (j < n) & (a >= 0.0) & (b >= 0.0) & ((x - x) + (y - y) + (area - area) + (c - c) == 0.0)
+        valid = (j < n) & (a >= 0.0) & (b >= 0.0) & ((x - x) + (y - y) + (8.0 * area - 8.0 * area) + (c - c) == 0.0)
         a, b = 0.5 * a, 0.5 * b
         ex, ey = (c * a + s * b) * OUTWARD + abs(x) * PLACE, (s * a + c * b) * OUTWARD + abs(y) * PLACE
         tile[W, j], tile[H, j] = a, b

@@ -18,6 +18,8 @@ from fastbox.kernels.geometry.formulas import larger, ratio, smaller
 from fastbox.kernels.geometry.rotated import SMALL, are_apart, intersection, placed
 from fastbox.kernels.geometry.rotated_metrics import inverse_power, shortfall
 
+TINY, UNIT = 2.0**-900, 2.0**500  # areas below, and what their boxes' lengths are multiplied by
+
 NEARLY = 2.0**-13  # of a sine up to it the cosine is 1 less half the square, to rounding
 
 Gradient = namedtuple("Gradient", "x y w h angle")
@@ -76,23 +78,24 @@ def inside(mx, my, dx, dy, w, h):
 
 
 @inlined
-def growth(a, b):
+def growth(a, b, unit):
     """Compute the gradient of the intersection by the centre along the axes of a, by its sides and its angle.
 
-    An edge of a that moves outward adds the length of it that lies in b.
+    An edge of a that moves outward adds the length of it that lies in b. All lengths are first multiplied by a unit.
     """
     c, s = turn_between(a, b)
-    dx, dy = a.cx - b.cx, a.cy - b.cy
+    dx, dy = (a.cx - b.cx) * unit, (a.cy - b.cy) * unit
+    aw, ah, bw, bh = a.w * unit, a.h * unit, b.w * unit, b.h * unit
     x, y = b.cos * dx + b.sin * dy, b.cos * dy - b.sin * dx
-    ux, uy, vx, vy = a.w * c, a.w * s, -a.h * s, a.h * c
-    right, left = inside(x + ux, y + uy, vx, vy, b.w, b.h), inside(x - ux, y - uy, vx, vy, b.w, b.h)
-    below, above = inside(x + vx, y + vy, ux, uy, b.w, b.h), inside(x - vx, y - vy, ux, uy, b.w, b.h)
-    turning = (below.moment - above.moment) * (a.w * a.w) - (right.moment - left.moment) * (a.h * a.h)
+    ux, uy, vx, vy = aw * c, aw * s, -ah * s, ah * c
+    right, left = inside(x + ux, y + uy, vx, vy, bw, bh), inside(x - ux, y - uy, vx, vy, bw, bh)
+    below, above = inside(x + vx, y + vy, ux, uy, bw, bh), inside(x - vx, y - vy, ux, uy, bw, bh)
+    turning = (below.moment - above.moment) * (aw * aw) - (right.moment - left.moment) * (ah * ah)
     return Gradient(
-        (right.length - left.length) * a.h,
-        (below.length - above.length) * a.w,
-        0.5 * (right.length + left.length) * a.h,
-        0.5 * (below.length + above.length) * a.w,
+        (right.length - left.length) * ah,
+        (below.length - above.length) * aw,
+        0.5 * (right.length + left.length) * ah,
+        0.5 * (below.length + above.length) * aw,
         turning,
     )
 
@@ -102,16 +105,18 @@ def iou(a, b, tau):
     """Compute 1 - IoU; boxes that an axis separates have a gradient of 0."""
     inter = intersection(a, b)
     union = a.area + b.area - inter
-    value, inverse = ratio(inter, union), ratio(1.0, union)
-    more = growth(a, b)
     still = are_apart(a, b, placed(a, b)) | (b.area == 0.0)
+    tiny = (union < TINY) & (not still) & (larger(a.w, a.h) < 1.0 / UNIT)
+    unit = UNIT if tiny else 1.0  # one over an area could overflow
+    value, inverse = ratio(inter, union), ratio(1.0, union * unit * unit)
+    more = growth(a, b, unit)
     by_inter, by_area = 0.0 if still else -(1.0 + value) * inverse, value * inverse
     return 1.0 - value, along(
         a,
-        by_inter * more.x,
-        by_inter * more.y,
-        by_inter * more.w + by_area * (2.0 * a.h),
-        by_inter * more.h + by_area * (2.0 * a.w),
+        unit * (by_inter * more.x),
+        unit * (by_inter * more.y),
+        unit * (by_inter * more.w + by_area * (2.0 * (a.h * unit))),
+        unit * (by_inter * more.h + by_area * (2.0 * (a.w * unit))),
         by_inter * more.angle,
     )
 

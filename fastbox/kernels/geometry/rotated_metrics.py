@@ -50,8 +50,10 @@ def giou(a, b, beta):
     inter = intersection(a, b)
     union = a.area + b.area - inter
     around = hull(a, b)
+    finite = around < np.inf
     around = around if around > union else union  # never less than the union by a rounding
-    return rounded(ratio(inter, union) - ratio(around - union, around), a, b, beta)
+    empty = ratio(around - union, around) if finite else 1.0  # of boxes so far apart that the hull overflows
+    return rounded(ratio(inter, union) - empty, a, b, beta)
 
 
 @inlined
