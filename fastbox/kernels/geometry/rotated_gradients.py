@@ -108,7 +108,7 @@ def iou(a, b, tau):
     still = are_apart(a, b, placed(a, b)) | (b.area == 0.0)
     tiny = (union < TINY) & (not still) & (larger(a.w, a.h) < 1.0 / UNIT)
     unit = UNIT if tiny else 1.0  # one over an area could overflow
-    value, inverse = ratio(inter, union), ratio(1.0, union * unit * unit)
+    value, inverse = ratio(inter, union), 0.0 if still else ratio(1.0, union * unit * unit)
     more = growth(a, b, unit)
     by_inter, by_area = 0.0 if still else -(1.0 + value) * inverse, value * inverse
     return 1.0 - value, along(
