@@ -123,6 +123,11 @@ def find_rotated(
         return None
     if not allowed:
         raise _refused(names, where)
+    if count == 5 and None not in (asked, told) and asked != told and columns_in(told or "") == 5:
+        raise InputError(
+            f"expected boxes in {told} in {where}, as its footer says, got the format {asked}: give "
+            f"{_given(told or '', argument)}"
+        )
     found = format or ("xyxyxyxy" if count == 8 else told if told != "xyxyxyxy" else None)
     if found is None:
         raise _without_unit(names, where, argument)
@@ -154,7 +159,7 @@ def _by_name(schema: pa.Schema, asked: str | None, told: str | None, prefix: str
     """Return the columns with the usual names; without a given format plain boxes in other columns come first."""
     names = schema.names
     for start in dict.fromkeys((prefix, "")):
-        sets = list(_flat_sets(start, asked))
+        sets = list(_flat_sets(start, asked, named=bool(asked or told)))
         found = next((known for known in sets if set(known) <= set(names)), None)
         if asked is None and _has_plain(names, start, found or ()):
             return None
@@ -168,11 +173,12 @@ def _by_name(schema: pa.Schema, asked: str | None, told: str | None, prefix: str
     return None
 
 
-def _flat_sets(prefix: str, asked: str | None) -> Iterator[Names]:
+def _flat_sets(prefix: str, asked: str | None, named: bool) -> Iterator[Names]:
+    """Yield the usual names of columns; any angle's where the format is known, given or told."""
     if asked is None or columns_in(asked) == 8:
         yield tuple(prefix + name for name in QUADS)
     if asked is None or columns_in(asked) == 5:
-        for angle in ANGLES[:1] if asked is None else ANGLES:
+        for angle in ANGLES if named else ANGLES[:1]:
             yield tuple(prefix + name for name in (*RECTANGLE, angle))
 
 
@@ -204,10 +210,14 @@ def _refused(names: Names, where: str) -> InputError:
 
 
 def _without_unit(names: Names, where: str, argument: BoxArgument) -> InputError:
-    option = "--truth-format" if argument.option == "--truth-box" else "--format"
-    python = "Source(..., format={!r})" if argument.python.startswith("Source") else "format={!r}"
-    said = [advice(f"{option} {told}", python.format(told)) for told in ("cxcywhr", "cxcywhd")]
+    said = [_given(told, argument) for told in ("cxcywhr", "cxcywhd")]
     what = f"the angle {names[-1]!r}" if len(names) > 1 else f"the lists of five in {names[0]!r}"
     return InputError(
         f"expected a unit for {what} of {where}, got none: give {said[0]} (radians) or {said[1]} (degrees)"
     )
+
+
+def _given(format: str, argument: BoxArgument) -> str:
+    """Return the words that give a format to the table of an argument."""
+    python = f"Source(..., format={format!r})" if argument.python.startswith("Source") else f"format={format!r}"
+    return advice(f"{'--truth-format' if argument.option == '--truth-box' else '--format'} {format}", python)

@@ -171,7 +171,7 @@ class RotatedBoxes(Collection):
         """Return the corners, of shape (n, 4, 2), in order around, in new memory.
 
         Corner k of a rectangle is the centre plus the turned half sides: (-w, -h), (w, -h), (w, h), (-w, h). Computed
-        in float64 and rounded to the dtype of the boxes. nan for the corners of a rectangle without a valid angle.
+        in float64 and rounded to the dtype of the boxes. The corners of an invalid rectangle are nan.
 
         Examples
         --------
@@ -184,7 +184,9 @@ class RotatedBoxes(Collection):
         """
         if self.geometry == QUADS:
             return np.stack(self.columns, axis=1).reshape(-1, 4, 2)
-        return turning.corners(self.columns, self.format).astype(self.dtype, copy=False)
+        found = turning.corners(self.columns, self.format).astype(self.dtype, copy=False)
+        found[self.invalid() != 0] = np.nan
+        return found
 
     def hulls(self) -> Boxes:
         """Return the upright frames around the boxes, as :class:`Boxes` in xyxy with the same images.
@@ -203,7 +205,7 @@ class RotatedBoxes(Collection):
         """Return the rectangles of smallest area around quadrilaterals, as ``cxcywhr``; rectangles are returned as is.
 
         Most quadrilaterals of data sets are no rectangles, and lose by this: :func:`fastbox.aligned` tells how much.
-        Of rectangles of one area the one along the first edge is taken.
+        Of rectangles of one area the one along the first edge is taken. That of an invalid quadrilateral is nan.
 
         Examples
         --------
@@ -216,8 +218,8 @@ class RotatedBoxes(Collection):
         """
         if self.geometry == ROTATED:
             return self
-        found = turning.smallest_rectangles(self.columns)
-        columns = tuple(column.astype(self.dtype, copy=False) for column in found)
+        found, valid = turning.smallest_rectangles(self.columns), self.invalid() == 0
+        columns = tuple(np.where(valid, column, np.nan).astype(self.dtype, copy=False) for column in found)
         return RotatedBoxes.of(columns, "cxcywhr", self.offsets, self.images)
 
     def canonical(self, convention: str) -> RotatedBoxes:

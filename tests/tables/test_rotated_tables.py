@@ -106,3 +106,23 @@ def test_a_format_beside_arrows_schema_is_read(tmp_path: Path) -> None:
         writer.add_key_value_metadata({"box_format": "cxcywhd"})
     (chunk,) = fastbox.scan(path)
     assert chunk.a.format == "cxcywhd"
+
+
+def test_a_format_that_contradicts_the_footer_is_refused(tmp_path: Path) -> None:
+    """A format that both tables take from one option does not change the unit that a table states itself."""
+    table = pa.table(
+        {"image_id": [1], "cx": [5.0], "cy": [5.0], "w": [4.0], "h": [2.0], "angle": [1.0], "score": [0.5]}
+    )
+    pq.write_table(table, tmp_path / "plain.parquet")
+    pq.write_table(table.replace_schema_metadata({"box_format": "cxcywhr"}), tmp_path / "radians.parquet")
+    degrees = Source(tmp_path / "plain.parquet", format="cxcywhd")
+    with pytest.raises(InputError, match=r"expected boxes in cxcywhr in .*radians.parquet.* got the format cxcywhd"):
+        fastbox.jobs.pairs(degrees, Source(tmp_path / "radians.parquet", format="cxcywhd"))
+
+
+@pytest.mark.parametrize("angle", ["theta", "r", "rotation"])
+def test_the_footer_tells_an_angle_of_any_name(tmp_path: Path, angle: str) -> None:
+    table = pa.table({"image_id": [1], "cx": [5.0], "cy": [5.0], "w": [4.0], "h": [2.0], angle: [30.0]})
+    pq.write_table(table.replace_schema_metadata({"box_format": "cxcywhd"}), tmp_path / "boxes.parquet")
+    (chunk,) = fastbox.scan(tmp_path / "boxes.parquet")
+    assert chunk.a.format == "cxcywhd" and chunk.a.columns[4].tolist() == [30]

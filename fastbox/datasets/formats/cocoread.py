@@ -17,8 +17,6 @@ from fastbox.arrow.arrays import array_of
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.formats import cocojson
 from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
-from fastbox.datasets.formats.cocorotated import POLYGON, field_of, schema_of
-from fastbox.datasets.formats.cocorotated import batches as rotated_batches
 from fastbox.datasets.formats.cocoscan import (
     Columns,
     Field,
@@ -47,7 +45,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 def dataset_of(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
     """Return a COCO file as a data set; ``kind`` refuses a file of the other kind, ``quads`` reads polygons."""
     if quads:
-        return _decoded(source, kind, POLYGON)
+        return _decoded(source, kind, quads)
     try:
         return _scanned(source, kind)
     except (Unusual, OSError):
@@ -252,21 +250,23 @@ def _handed_on(made: list[dict[str, pa.Array]], schema: pa.Schema) -> Iterator[p
         yield _batch(made.pop(), schema, {})
 
 
-def _decoded(source: StrPath, kind: str | None, field: str | None = None) -> Dataset:
+def _decoded(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
     """Return a data set whose elements are decoded one by one."""
+    from fastbox.datasets.formats import cocorotated
+
     document = cocojson.read(source)
     if kind not in (None, document.kind):
         raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
     image_id, box_id = id_types(document)
     categories = _categories(document)
     schema = _schema(document, _arrow(image_id), _arrow(box_id))
-    field = field or field_of(document)
+    field = cocorotated.POLYGON if quads else cocorotated.field_of(document)
     if field is None:
         batches = _decoded_batches(document, schema)
     else:
-        schema = schema_of(schema, field)
+        schema = cocorotated.schema_of(schema, field)
         kinds = {name: str if one is str else int for name, one in (("image_id", image_id), ("id", box_id))}
-        batches = rotated_batches(document, schema, field, kinds)
+        batches = cocorotated.batches(document, schema, field, kinds)
     images = pa.Table.from_batches(
         [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
     )

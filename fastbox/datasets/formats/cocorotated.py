@@ -27,7 +27,7 @@ def field_of(document: Document) -> str | None:
         return None  # the reader of plain boxes refuses the element
     if not isinstance(first, dict):
         return None
-    if "obb" in first:
+    if first.get("obb") is not None:
         return "obb"
     box = first.get("bbox")
     return "bbox" if isinstance(box, list) and len(box) == 5 else None

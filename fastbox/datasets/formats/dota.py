@@ -210,7 +210,7 @@ def _label(text: bytes, path: str, number: int) -> Line:
         raise line_error(expected, path, number, f"{len(words)} words", text)
     told = words[CORNERS + 1 :]
     corners = _numbers(words[:CORNERS])
-    if corners is None or not all(word.isdigit() and int(word) < 128 for word in told):
+    if corners is None or not all(word.isdigit() and len(word) < 4 and int(word) < 128 for word in told):
         raise line_error(expected, path, number, "", text)
     return Line(corners, _text(words[CORNERS], path), int(told[0]) if told else None)
 
