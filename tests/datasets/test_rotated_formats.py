@@ -136,6 +136,7 @@ def test_wrong_lines_of_yolo_obb_are_named(obb: Path, tmp_path: Path) -> None:
         convert(obb, tmp_path / "boxes.parquet", source_format="yolo-obb")
 
 
+@pytest.mark.compiler
 def test_rectangles_become_quadrilaterals_and_back_by_name(tmp_path: Path) -> None:
     """From rectangles to corners without a loss; from corners to rectangles only when asked for."""
     table = {"boxes": RotatedBoxes([[10, 20, 4, 2, 90]], "cxcywhd", images=["a"]), "category_id": ["ship"]}
@@ -260,6 +261,7 @@ DontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10
 """
 
 
+@pytest.mark.compiler
 def test_kitti_from_above(tmp_path: Path) -> None:
     """x, z, length, width and -rotation_y; the corners are those of KITTI's own rotation."""
     folder = tmp_path / "training" / "label_2"
