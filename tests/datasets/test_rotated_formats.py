@@ -136,6 +136,12 @@ def test_wrong_lines_of_yolo_obb_are_named(obb: Path, tmp_path: Path) -> None:
         convert(obb, tmp_path / "boxes.parquet", source_format="yolo-obb")
 
 
+def test_yolo_obb_in_pixels_is_told_by_any_corner(obb: Path, tmp_path: Path) -> None:
+    (obb / "labels" / "b.txt").write_text("0 3 3 50 3 50 50 3 50\n")
+    with pytest.raises(InputError, match=r"in .*b\.txt, line 1, .*its box is in pixels"):
+        convert(obb, tmp_path / "boxes.parquet", source_format="yolo-obb")
+
+
 @pytest.mark.compiler
 def test_rectangles_become_quadrilaterals_and_back_by_name(tmp_path: Path) -> None:
     """From rectangles to corners without a loss; from corners to rectangles only when asked for."""

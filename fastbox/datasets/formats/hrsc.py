@@ -113,7 +113,7 @@ def _batches(
 def _row(found: ElementTree.Element, place: int, path: str) -> tuple[Any, ...]:
     """Return the values of an object, in the order of the schema."""
     where = f"object {place} of {path}"
-    category = whole_of(found, "Class_ID", where)
+    category = whole_of(found, "Class_ID", where, "a whole number below 2**31")
     if category is None:
         raise InputError(f"{where} has no Class_ID: give it one, or remove it")
     box = [number_of(found, name, where) for name in BOX]

@@ -86,13 +86,13 @@ def number_of(parent: ElementTree.Element, tag: str, where: str) -> float | None
         raise InputError(f"{where} has {tag} {text!r}: give a number") from error
 
 
-def whole_of(parent: ElementTree.Element, tag: str, where: str) -> int | None:
-    """Return the whole number of pixels in a child; None without one."""
+def whole_of(parent: ElementTree.Element, tag: str, where: str, kind: str = "a whole number of pixels") -> int | None:
+    """Return the whole number in a child, of a kind for messages; None without one."""
     value = number_of(parent, tag, where)
     if value is None:
         return None
     if not (value.is_integer() and 0 <= value < 2**31):
-        raise InputError(f"{where} has {tag} {value}: give a whole number of pixels")
+        raise InputError(f"{where} has {tag} {value}: give {kind}")
     return int(value)
 
 

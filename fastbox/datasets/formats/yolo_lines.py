@@ -14,7 +14,7 @@ __all__ = ["Lines", "are_turned", "begins_with_numbers", "is_list_of_images", "k
 
 # Limits of the points of a polygon, beyond the image: tools clip points at the edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
-FAR = 4.0  # widths and heights of the image: a box whose centre lies further right and down is in pixels
+FAR = 4.0  # widths and heights of the image: a box whose centre, or a corner, lies further right and down is in pixels
 FLAGS = {0.0, 1.0, 2.0}  # of a keypoint: not labelled, hidden, visible
 ROUNDED = 2e-4  # the tolerance for sums of coordinates that were written with few decimals
 CORNERS = 8  # the numbers of a box that may be rotated, as four corners
@@ -86,9 +86,10 @@ def parsed(data: bytes, kind: Lines) -> list[float]:
         numbers = [float(word) for line in lines for word in line]
     if not all(number.is_integer() and 0 <= number < 2**31 for number in numbers[::words]):
         raise ValueError
-    across, down = numbers[1::words], numbers[2::words]
-    if any(map(FAR.__lt__, across)) and any(x > FAR and y > FAR for x, y in zip(across, down, strict=True)):
-        raise Lookalike("its box is in pixels: divide it by the image's width and height")
+    for first in range(1, 1 + CORNERS, 2) if kind.rotated else (1,):
+        across, down = numbers[first::words], numbers[first + 1 :: words]
+        if any(map(FAR.__lt__, across)) and any(x > FAR and y > FAR for x, y in zip(across, down, strict=True)):
+            raise Lookalike("its box is in pixels: divide it by the image's width and height")
     if kind.scored and not all(0 <= score <= 1 for score in numbers[words - 1 :: words]):
         raise Lookalike("its last number is not a score from 0 to 1: remove the number if it is a track id")
     return numbers
