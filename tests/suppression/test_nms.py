@@ -15,6 +15,7 @@ from support.crowds import crowd, naive_nms, naive_soft, scored
 from support.paths import WITHOUT_JIT
 
 import fastbox
+from fastbox.suppression.arranged import arranged
 from fastbox.suppression.nms import nms, soft_nms
 
 N = 600 if not WITHOUT_JIT else 120
@@ -183,3 +184,22 @@ def test_no_box_is_met_twice_in_a_folded_grid(way: str, layout: str) -> None:
     rows, left = naive_soft(boxes, scores, False, 0.0, 0.5, 0.001)
     assert found.indices.tolist() == rows
     np.testing.assert_allclose(found.scores, left, rtol=1e-10)
+
+
+@pytest.mark.jit
+def test_leaves_of_the_tree_are_small_in_clusters_far_apart_and_apart_by_shape() -> None:
+    n, rng = 2_000, np.random.default_rng(8)
+
+    def leaves(corners: Any) -> Any:
+        boxes, left = fastbox.Boxes(corners), np.zeros(n)
+        _, tree = arranged(boxes).tree(np.ones(n), np.arange(n), 0.5, left)
+        return tree[1][:, : n // 16]
+
+    low = rng.uniform(0, 200, (n, 2)) + 1e7 * rng.integers(0, 2, (n, 1))
+    x0, y0, x1, y1, *_ = leaves(np.concatenate([low, low + 2], axis=1))
+    assert np.quantile((x1 - x0) * (y1 - y0), 0.9) < 0.1 * 200 * 200
+    wide, thin, place = rng.random((n, 1)) < 0.5, np.array([5e3, 1.0]), rng.uniform(-5e3, 5e3, n)
+    centre = np.where(wide, np.stack([0 * place, place], axis=1), np.stack([place, 0 * place], axis=1))
+    half = np.where(wide, thin, thin[::-1])
+    *_, least, most = leaves(np.concatenate([centre - half, centre + half], axis=1))
+    assert (most > 2 * least).sum() <= 1  # only the leaf between both shapes has boxes of both

@@ -1,7 +1,7 @@
 """A tree of the boxes of a segment, to find those that overlap one enough without the others.
 
-Boxes are sorted by kind of size, then along a Hilbert curve; a leaf holds 16 boxes in this order, a node 16 leaves or
-nodes. What is found depends on the bounds of nodes alone, which are exact: the order only says how soon.
+Boxes are sorted by kind of size and shape, then along a Hilbert curve; a leaf holds 16 boxes in this order, a node 16
+leaves or nodes. What is found depends on the bounds of nodes alone, which are exact: the order only says how soon.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.bits import bits_of
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import eight, lowest
@@ -19,6 +18,7 @@ from fastbox.kernels.geometry.extremes import robust_iou, valid
 from fastbox.kernels.geometry.formulas import Box, iou, larger, smaller
 from fastbox.kernels.geometry.pack import box_at, corners_of
 from fastbox.kernels.geometry.safe_range import is_screenable, safe_area
+from fastbox.kernels.suppress.curve import PLACES, end_of_run, is_spread, sort_codes, write_codes
 
 GONE = 2  # the state of a box that need not be found any more
 
@@ -26,17 +26,11 @@ WIDTH = 16  # boxes of a leaf, and nodes of a node: a constant count, of which n
 PAD = WIDTH  # places behind the last box that may be measured
 DEPTH = 8 * WIDTH  # nodes that wait at most, in a tree of 2^32 boxes
 
-# Sizes are sorted into kinds by every fifth power of two of the longer side: every kind is searched by itself, and
-# among boxes of one kind the greatest do not make the bounds of all leaves too wide.
-KINDS, OCTAVES, LEAST_OCTAVE = 32, 5, -67
-CURVE = 13  # bits of a coordinate along the curve
-PLACE = 32  # bits of a code for the place of the box, behind those of the curve
-DIGIT = 11  # bits of a code that are sorted by at once
-SAMPLED = 512  # boxes in a sample
-SPREAD = 4.0  # mean deviations from the mean within which the curve tells boxes apart
+LONG = 4 * WIDTH  # boxes of one code that are sorted again, within their own range
+ROUNDS = 3  # of sorting, in which the curve tells boxes apart that are 2^39 times as near as others
 
-# Rows of the bounds of nodes: of the boxes less a share of their sides, and of their areas.
-X0, Y0, X1, Y1, LEAST_AREA, MOST_AREA = range(6)
+# Rows of the bounds of nodes: of the boxes less a share of their sides, and of their widths.
+X0, Y0, X1, Y1, LEAST_WIDTH, MOST_WIDTH = range(6)
 
 
 @device
@@ -68,93 +62,9 @@ def shrunk(low, high, share):
 
 
 @device
-def kind_of(length):
-    """Return the kind of a size, given the longer side."""
-    octave = (bits_of(length) >> 52) - 1022  # the exponent of the first power of two above the length
-    return min(max((octave - LEAST_OCTAVE) // OCTAVES, 0), KINDS - 1)
-
-
-@inlined
-def along_curve(x, y):
-    """Return the place of a cell along Hilbert's curve, given its column and line.
-
-    Each quarter has the curve of the whole, some with both axes swapped or reversed.
-    """
-    place, swapped, reversed_ = np.int64(0), np.int64(0), np.int64(0)
-    for half in range(CURVE):
-        shift = CURVE - 1 - half
-        apart, down = (x ^ y) >> shift & 1, y >> shift & 1
-        down ^= (swapped & apart) ^ reversed_
-        place = place << 2 | (apart ^ down) << 1 | apart
-        swapped, reversed_ = swapped ^ down ^ 1, reversed_ ^ (apart & (down ^ 1))
-    return place
-
-
-@device
-def centre_of(low, high):
-    """Return the centre of a side in units so large that no sum of a few of them overflows."""
-    return np.float64(low) / 32.0 + np.float64(high) / 32.0
-
-
-@device
-def range_of(low, high, n):
-    """Return the least and the greatest centre of n sides, but for those far from most, as a sample shows them."""
-    least, most, step = -np.inf, np.inf, n // SAMPLED + 1
-    for _ in range(2):
-        mean, away, count = 0.0, 0.0, 0
-        for k in range(0, n, step):
-            centre = centre_of(low[k], high[k])
-            if (centre >= least) & (centre <= most):
-                mean += centre / SAMPLED
-                count += 1
-        count = max(count, 1)
-        mean *= SAMPLED / count
-        for k in range(0, n, step):
-            centre = centre_of(low[k], high[k])
-            if (centre >= least) & (centre <= most):
-                away += abs(centre - mean) / count
-        least, most = larger(least, mean - SPREAD * away), smaller(most, mean + SPREAD * away)
-    return least, most
-
-
-@device
-def cell_of(low, high, least, per):
-    """Return the cell of the centre of a side along its axis."""
-    place = (centre_of(low, high) - least) * per
-    place = place if place > 0.0 else 0.0
-    return np.int64(smaller(place, np.float64((1 << CURVE) - 1)))
-
-
-@device
-def sorted_codes(tile, n, codes, spare):
-    """Put the place of n boxes along the curve, by kind, before their places in `codes`, and sort them."""
-    (left, right), (top, bottom) = range_of(tile[0], tile[2], n), range_of(tile[1], tile[3], n)
-    wide = larger(right - left, bottom - top)
-    per = np.float64(1 << CURVE) / (wide if wide > 2.0**-900 else 1.0)
-    for k in range(n):
-        x0, y0, x1, y1 = tile[0, k], tile[1, k], tile[2, k], tile[3, k]
-        kind = kind_of(larger(np.float64(x1) - np.float64(x0), np.float64(y1) - np.float64(y0)))
-        place = along_curve(cell_of(x0, x1, left, per), cell_of(y0, y1, top, per))
-        codes[k] |= (kind << (2 * CURVE) | place) << PLACE
-    starts = np.empty((1 << DIGIT) + 1, np.int64)
-    for shift in range(PLACE, 63, DIGIT):
-        starts[:] = 0
-        for k in range(n):
-            starts[np.uint64((codes[k] >> shift & ((1 << DIGIT) - 1)) + 1)] += 1
-        for digit in range(1 << DIGIT):
-            starts[digit + 1] += starts[digit]
-        for k in range(n):
-            digit = np.uint64(codes[k] >> shift & ((1 << DIGIT) - 1))
-            spare[np.uint64(starts[digit])] = codes[k]
-            starts[digit] += 1
-        codes, spare = spare, codes
-    return codes
-
-
-@device
-def area_of(x0, y0, x1, y1, share):
-    """Return the area of a box; 1 where no share of an area is asked for, which the area may be too large for."""
-    return (np.float64(x1) - np.float64(x0)) * (np.float64(y1) - np.float64(y0)) if share > 0.0 else 1.0
+def width_of(x0, x1, share):
+    """Return the width of a box; 1 where no share of it is asked for, which it may be too large for."""
+    return np.float64(x1) - np.float64(x0) if share > 0.0 else 1.0
 
 
 @device
@@ -163,8 +73,8 @@ def bound(bounds, node, x0, y0, x1, y1, least, most):
     k = np.uint64(node)
     bounds[X0, k], bounds[Y0, k] = smaller(bounds[X0, k], x0), smaller(bounds[Y0, k], y0)
     bounds[X1, k], bounds[Y1, k] = larger(bounds[X1, k], x1), larger(bounds[Y1, k], y1)
-    bounds[LEAST_AREA, k] = smaller(bounds[LEAST_AREA, k], least)
-    bounds[MOST_AREA, k] = larger(bounds[MOST_AREA, k], most)
+    bounds[LEAST_WIDTH, k] = smaller(bounds[LEAST_WIDTH, k], least)
+    bounds[MOST_WIDTH, k] = larger(bounds[MOST_WIDTH, k], most)
 
 
 @device
@@ -182,15 +92,15 @@ def grown(tile, n, share):
             break
     bounds, below = np.empty((6, total), np.float64), np.empty(total, np.int64)
     for r in range(6):
-        bounds[r] = -np.inf if (r == X1) | (r == Y1) | (r == MOST_AREA) else np.inf
+        bounds[r] = -np.inf if (r == X1) | (r == Y1) | (r == MOST_WIDTH) else np.inf
     for start in range(0, n, WIDTH):
         x0, y0, x1, y1, least, most = np.inf, np.inf, -np.inf, -np.inf, np.inf, -np.inf
         for j in range(start, min(start + WIDTH, n)):
             k = np.uint64(j)
             (u0, u1), (v0, v1) = shrunk(tile[0, k], tile[2, k], share), shrunk(tile[1, k], tile[3, k], share)
-            area = area_of(tile[0, k], tile[1, k], tile[2, k], tile[3, k], share)
+            width = width_of(tile[0, k], tile[2, k], share)
             x0, y0, x1, y1 = smaller(x0, u0), smaller(y0, v0), larger(x1, u1), larger(y1, v1)
-            least, most = smaller(least, area), larger(most, area)
+            least, most = smaller(least, width), larger(most, width)
         bound(bounds, start // WIDTH, x0, y0, x1, y1, least, most)
         below[start // WIDTH] = -1 - start
     first, level = 0, max((n + WIDTH - 1) // WIDTH, 1)
@@ -199,10 +109,48 @@ def grown(tile, n, share):
         for j in range(level):
             k, parent = first + j, after + j // WIDTH
             x0, y0, x1, y1 = bounds[X0, k], bounds[Y0, k], bounds[X1, k], bounds[Y1, k]
-            bound(bounds, parent, x0, y0, x1, y1, bounds[LEAST_AREA, k], bounds[MOST_AREA, k])
+            bound(bounds, parent, x0, y0, x1, y1, bounds[LEAST_WIDTH, k], bounds[MOST_WIDTH, k])
             below[parent] = first + j // WIDTH * WIDTH
         first, level = after, (level + WIDTH - 1) // WIDTH
     return bounds, below, first
+
+
+@device
+def fill(boxes, scores, members, places, first, last, beyond):
+    """Write the boxes [first, last) of a segment to their places, in the order of their codes."""
+    tile, keys, rows, work = places
+    for j in range(first, last):
+        k = np.uint64(j)
+        row = members[np.uint64(work[0, k] & PLACES)]
+        box = corners(boxes, row)
+        tile[0, k], tile[1, k], tile[2, k], tile[3, k] = box.x0, box.y0, box.x1, box.y1
+        tile[4, k] = box.area if beyond else (box.x1 - box.x0) * (box.y1 - box.y0)
+        keys[k], rows[k] = scores[np.uint64(row)], row
+
+
+@device
+def sort(boxes, scores, members, places, n, beyond):
+    """Sort the n boxes of a tile, given their places among the members in the first row of the work space.
+
+    Boxes of one code are sorted again within their own range: those of a cluster far from the others.
+    """
+    tile, _, _, work = places
+    codes, spare = work[0, :n], work[1, :n]
+    write_codes(tile, codes, 0, n)
+    sort_codes(codes, spare)
+    fill(boxes, scores, members, places, 0, n, beyond)
+    again = ROUNDS - 1
+    while again:
+        again, first, sorted_again = again - 1, 0, False
+        while first < n:
+            last = end_of_run(codes, first)
+            if last - first >= LONG and is_spread(tile, first, last):
+                write_codes(tile, codes, first, last)
+                sort_codes(codes[first:last], spare[first:last])
+                fill(boxes, scores, members, places, first, last, beyond)
+                sorted_again = True
+            first = last
+        again = again if sorted_again else 0
 
 
 def arrange(boxes, scores, members, t, out, places):
@@ -212,7 +160,7 @@ def arrange(boxes, scores, members, t, out, places):
     boxes, the bounds of nodes, what is below them, the first node of the root, the share that boxes are shrunk by, and
     whether all areas are screenable.
     """
-    tile, keys, rows, work = places
+    tile, _, _, work = places
     screenable, beyond, n = True, False, 0
     for place in range(members.size):
         row = np.uint64(members[np.uint64(place)])
@@ -229,14 +177,7 @@ def arrange(boxes, scores, members, t, out, places):
             beyond |= box.area != box.area
             n += 1
     share = max(np.float64(t) - 2.0**-10, 0.0) if screenable else 0.0
-    codes = sorted_codes(tile, n, work[0], work[1])
-    for place in range(n):
-        k = np.uint64(place)
-        row = members[np.uint64(codes[k] & ((1 << PLACE) - 1))]
-        box = corners(boxes, row)
-        tile[0, k], tile[1, k], tile[2, k], tile[3, k] = box.x0, box.y0, box.x1, box.y1
-        tile[4, k] = box.area if beyond else (box.x1 - box.x0) * (box.y1 - box.y0)
-        keys[k], rows[k] = scores[np.uint64(row)], row
+    sort(boxes, scores, members, places, n, beyond)
     for r in range(5):
         for k in range(n, n + PAD):
             tile[r, k] = np.nan
@@ -282,8 +223,7 @@ def reached(tree, tile, p, t, state, hits):
     n, bounds, below, root, share, screenable = tree
     one = box_at(tile, p)
     (u0, u1), (v0, v1) = shrunk(one.x0, one.x1, share), shrunk(one.y0, one.y1, share)
-    area = area_of(one.x0, one.y0, one.x1, one.y1, share)
-    least = share * share  # of two areas, the smaller in units of the larger
+    width = width_of(one.x0, one.x1, share)
     near, waiting = stack_array(state, WIDTH), stack_array(hits, DEPTH)
     found, depth = 0, 1
     waiting[0] = root
@@ -297,7 +237,7 @@ def reached(tree, tile, p, t, state, hits):
         for j in range(WIDTH):
             k = np.uint64(first + j)
             meets = (bounds[X0, k] < u1) & (bounds[X1, k] > u0) & (bounds[Y0, k] < v1) & (bounds[Y1, k] > v0)
-            alike = (not bounds[LEAST_AREA, k] * least > area) & (not area * least > bounds[MOST_AREA, k])
+            alike = (not bounds[LEAST_WIDTH, k] * share > width) & (not width * share > bounds[MOST_WIDTH, k])
             near[np.uint64(j)] = meets & alike
         for half in range(0, WIDTH, 8):
             marked = eight(near, half)
