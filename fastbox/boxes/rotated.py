@@ -171,7 +171,7 @@ class RotatedBoxes(Collection):
         """Return the corners, of shape (n, 4, 2), in order around, in new memory.
 
         Corner k of a rectangle is the centre plus the turned half sides: (-w, -h), (w, -h), (w, h), (-w, h). Computed
-        in float64 and rounded to the dtype of the boxes. The corners of an invalid rectangle are nan.
+        in float64 and rounded to the dtype of the boxes. nan for the corners of a rectangle without a valid angle.
 
         Examples
         --------
@@ -184,9 +184,7 @@ class RotatedBoxes(Collection):
         """
         if self.geometry == QUADS:
             return np.stack(self.columns, axis=1).reshape(-1, 4, 2)
-        found = turning.corners(self.columns, self.format).astype(self.dtype, copy=False)
-        found[self.invalid() != 0] = np.nan
-        return found
+        return turning.corners(self.columns, self.format).astype(self.dtype, copy=False)
 
     def hulls(self) -> Boxes:
         """Return the upright frames around the boxes, as :class:`Boxes` in xyxy with the same images.

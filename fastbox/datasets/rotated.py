@@ -61,13 +61,16 @@ def box_columns(rows: pa.Table, format: str) -> list[NDArray[np.float64]]:
 def in_format(boxes: RotatedBoxes, format: str) -> list[NDArray[np.float64]]:
     """Return the coordinates of rotated boxes in a format that loses nothing: quadrilaterals stay as they are.
 
+    Corners of an invalid rectangle would be a valid quadrilateral, so they are nan.
+
     >>> [column.tolist() for column in in_format(RotatedBoxes([[0, 0, 4, 2, 90]], "cxcywhd"), "ccw_cxcywhd")]
     [[0.0], [0.0], [4.0], [2.0], [-90.0]]
     """
     if boxes.format == format:
         return list(boxes.columns)
     if format == "xyxyxyxy":
-        return list(boxes.corners().reshape(-1, 8).T)
+        corners = np.where(boxes.invalid()[:, None] == 0, boxes.corners().reshape(-1, 8), np.nan)
+        return list(corners.T)
     cx, cy, w, h, angle = boxes.columns
     if boxes.format.endswith("d") != format.endswith("d"):
         angle = np.degrees(angle) if format.endswith("d") else np.radians(angle)

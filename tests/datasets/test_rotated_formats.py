@@ -282,3 +282,15 @@ def test_kitti_from_above(tmp_path: Path) -> None:
     cos, sin = np.cos(0.3), np.sin(0.3)
     own = [[2 + cos * x + sin * z, 20 - sin * x + cos * z] for x, z in ((-2, -0.8), (2, -0.8), (2, 0.8), (-2, 0.8))]
     assert chunk.a.corners()[0] == pytest.approx(np.array(own))
+
+
+@pytest.mark.compiler
+def test_invalid_rectangles_become_no_valid_quadrilaterals(tmp_path: Path) -> None:
+    """The page of an inspection draws those that have corners."""
+    boxes = RotatedBoxes([[9, 9, -4, 2, 0], [9, 9, 4, 2, 0], [9, 9, 4, 2, 1e9]], "cxcywhd", images=["a"] * 3)
+    table = {"boxes": boxes, "category_id": ["ship"] * 3}
+    convert(table, tmp_path / "quads.parquet", out_box_format="xyxyxyxy")
+    (chunk,) = fastbox.scan(tmp_path / "quads.parquet")
+    assert chunk.a.invalid().tolist() == [1, 0, 1]
+    jobs.inspect(table, report=tmp_path / "page.html")
+    assert "angle_too_large" in (tmp_path / "page.html").read_text()

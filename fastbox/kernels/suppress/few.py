@@ -1,4 +1,4 @@
-"""Suppression of few boxes: those of one array of corners that are kept, in their order, without segments or cells.
+"""Suppression of few boxes: those of one array of corners that are kept, in their order, without segments or a tree.
 
 A number of boxes kept is -1 if a box is inverted: then the caller may have to warn. Boxes of different classes do not
 suppress one another; without classes their array is empty.

@@ -155,6 +155,8 @@ def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples 
     names = {entry["class"]: _name(entry) for entry in summary["classes"] or ()}
     code, shown = found["code"], []
     for example in found["examples"] if found["code"] in DRAWN else ():
+        if None in (*example["box"], *(example["other_box"] or ())):
+            continue  # a rotated box without an angle has no corners
         boxes = [_box(example["box"], names.get(example["class"], ""), "problem")]
         if example["other_box"] is not None:
             boxes.insert(0, _box(example["other_box"], names.get(example["other_class"], ""), "box"))
