@@ -65,12 +65,12 @@ def without(name: str, *folders: str) -> str:
     return "/".join(parts[: places[-1]] + parts[places[-1] + 1 :]) if places else name
 
 
-def each_once(files: list[tuple[str, str]], folder: str) -> list[tuple[str, str]]:
+def each_once(files: list[tuple[str, str]], folder: str, what: str = "image") -> list[tuple[str, str]]:
     """Return files as (image id, path below the folder) by ascending id; ``InputError`` for two files of one image."""
     files = sorted(files)
-    for (image, name), (after, other) in pairwise(files):
-        if image == after:
-            raise InputError(f"{name} and {other} in {folder} are both of image {image!r}: convert them one by one")
+    for (owner, name), (after, other) in pairwise(files):
+        if owner == after:
+            raise InputError(f"{name} and {other} in {folder} are both of {what} {owner!r}: convert them one by one")
     return files
 
 
@@ -103,11 +103,11 @@ def read_text(path: str) -> str:
 
 
 def beginning(path: str) -> bytes:
-    """Return the first bytes of a file, unpacked; no bytes of an unreadable file, which its reader refuses."""
+    """Return the first bytes of a file, unpacked, without a byte order mark; none of a file that can't be read."""
     try:
         with pa.input_stream(path, compression="detect") as file:
             found: bytes = file.read(1024)
-            return found
+            return found.removeprefix(codecs.BOM_UTF8)
     except (OSError, pa.ArrowException):
         return b""
 

@@ -86,6 +86,8 @@ def records(draw: st.DrawFn, fields: dict[str, Any], optional: tuple[str, ...], 
 
 
 BOXES = st.lists(NUMBERS, min_size=4, max_size=4)
+TURNED = st.none() | st.lists(NUMBERS, min_size=5, max_size=5)
+OPTIONAL = ("id", "iscrowd", "area", "segmentation", "ignore", "score", "obb")
 STYLES = st.sampled_from([{}, {"separators": (",", ":")}, {"indent": 1}, {"ensure_ascii": False}])
 
 
@@ -101,7 +103,8 @@ def text_of(draw: st.DrawFn, whole: Any) -> bytes:
 def results(draw: st.DrawFn) -> bytes:
     image = draw(st.sampled_from([IDS, st.text(max_size=6)]))
     fields = {"image_id": image, "category_id": st.integers(-3, 90), "bbox": BOXES, "score": NUMBERS, "more": OUTLINES}
-    return text_of(draw, draw(records(fields, ("more",), draw(st.integers(0, 3)) == 0)))
+    fields |= {"obb": TURNED} if draw(st.integers(0, 3)) == 0 else {}
+    return text_of(draw, draw(records(fields, ("more", "obb"), draw(st.integers(0, 3)) == 0)))
 
 
 @st.composite
@@ -116,6 +119,7 @@ def instances(draw: st.DrawFn) -> bytes:
     truth |= {
         name: values for name, values in {"ignore": st.integers(0, 1), "score": NUMBERS}.items() if draw(st.booleans())
     }
+    truth |= {"obb": TURNED} if draw(st.integers(0, 3)) == 0 else {}
     listed = {
         "id": image,
         "width": st.integers(0, 999),
@@ -126,7 +130,7 @@ def instances(draw: st.DrawFn) -> bytes:
     whole = {
         "info": {"year": draw(st.sampled_from([2017, "ignore", None]))},
         "images": draw(records(listed, ("width", "height", "file_name", "licence"), odd == 1)),
-        "annotations": draw(records(truth, ("id", "iscrowd", "area", "segmentation", "ignore", "score"), odd == 2)),
+        "annotations": draw(records(truth, OPTIONAL, odd == 2)),
         "categories": [{"id": number, "name": draw(st.text(max_size=3))} for number in range(draw(st.integers(0, 3)))],
     }  # fmt: skip
     names = draw(st.permutations(list(whole)))
@@ -187,7 +191,7 @@ def test_plain_and_packed_files_are_read_by_kernels(tmp_path: Path, strict: None
 def test_truths_are_read_by_kernels_in_any_order_of_keys(tmp_path: Path, strict: None) -> None:
     annotations = [
         {"segmentation": [[1.5, 2] * 40], "bbox": row["bbox"], "id": k, "iscrowd": k % 2, "category_id": 3,
-         "image_id": f"{k}.jpg", "area": None if k % 3 else k / 7, "attributes": {"occluded": False}}
+         "image_id": f"{k}.jpg", "area": None if k % 3 else k / 7, "attributes": {"occluded": False}, "obb": None}
         for k, row in enumerate(results_of(40))
     ]  # fmt: skip
     whole = {

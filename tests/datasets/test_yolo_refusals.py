@@ -99,9 +99,9 @@ def test_a_track_id_is_no_score(words: str, tmp_path: Path) -> None:
      "0 .2 .2 .2 .2 .6 .6 .6 .6", "1 -.01 0 1.01 0 1 1.02"],
 )  # fmt: skip
 def test_polygons_that_are_no_more_than_that(line: str, tmp_path: Path) -> None:
-    put(tmp_path, {"labels/a.txt": line, "sizes.csv": "image_id,width,height\na,1,1"})
+    put(tmp_path, {"labels/a.txt": f"{line}\n1 0 0 1 0 1 1", "sizes.csv": "image_id,width,height\na,1,1"})
     points = list(map(float, line.split()[1:]))
-    (row,) = rows_of(read(tmp_path))
+    row, _ = rows_of(read(tmp_path))
     assert (row["w"], row["h"]) == tuple(max(axis) - min(axis) for axis in (points[::2], points[1::2]))
 
 

@@ -130,9 +130,9 @@ def read(source: StrPath, *, kind: str | None = None, quads: bool = False) -> Da
     Dataset
         x, y, w, h in pixels, exactly as stored. Truths have id, iscrowd and area, null if not given, ignore if the file
         has such a key, and score if the first annotation has one; results have a score, and list no images. An image
-        that is listed twice has two rows; a category without a name is not in ``categories``. If the first annotation
-        has an ``obb`` or a bbox of five numbers, boxes are rotated: cx, cy, w, h and the angle, in radians clockwise of
-        an ``obb`` (hotcoco), in degrees counter-clockwise of a bbox (detectron2).
+        that is listed twice has two rows; a category without a name is not in ``categories``. If an annotation has
+        an ``obb``, or the first one a bbox of five numbers, boxes are rotated: cx, cy, w, h and the angle, in radians
+        clockwise of an ``obb`` (hotcoco), in degrees counter-clockwise of a bbox (detectron2).
 
     Raises
     ------

@@ -41,7 +41,8 @@ def _value(what: str, name: str, value: Any, kind: type[int] | type[str]) -> Any
     if value is None and what in OPTIONAL:
         return OPTIONAL[what]
     if value is None:
-        todo = MASK_ONLY if what == "box" else f"add its {name}, or leave it out"
+        others = ", as others have one" if what == "rotated box" else ""
+        todo = MASK_ONLY if what == "box" else f"add its {name}{others}, or leave it out"
         raise Unusable(f"has no {name}", todo)
     if what in ("id", "own id"):
         return _id(name, value, kind)

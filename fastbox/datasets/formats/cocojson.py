@@ -131,8 +131,8 @@ class Document(NamedTuple):
 
     Attributes
     ----------
-    ignores, scores : bool
-        Whether a key is called ignore, and whether the first annotation has a score.
+    ignores, scores, turned : bool
+        Whether a key is called ignore, whether the first annotation has a score, and whether a key may be called obb.
     """
 
     path: str
@@ -142,6 +142,7 @@ class Document(NamedTuple):
     categories: list[msgspec.Raw]
     ignores: bool = False
     scores: bool = False
+    turned: bool = False
 
 
 def read(source: str | os.PathLike[str]) -> Document:
@@ -160,16 +161,18 @@ def read(source: str | os.PathLike[str]) -> Document:
         raise InputError(f"{path} can't be unpacked: copy or pack it again") from error
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}): name an existing COCO JSON file") from error
+    turned = b'"obb"' in data
     try:
         if _LIST.match(data):
-            return Document(path, "results", msgspec.json.decode(data, type=list[msgspec.Raw]), [], [])
+            results = msgspec.json.decode(data, type=list[msgspec.Raw])
+            return Document(path, "results", results, [], [], turned=turned)
         lists = msgspec.json.decode(data, type=Instances)
         boxes, images = lists.annotations, lists.images
         if boxes is None and (images is None or not msgspec.json.decode(data, type=dict[str, Any]).keys() <= LISTING):
             raise _not_coco(path, data)
         ignores = b'"ignore"' in data
         scores = any(type(_ids(first).score) in (int, float) for first in (boxes or [])[:1])
-        return Document(path, "truths", boxes or [], images or [], lists.categories or [], ignores, scores)
+        return Document(path, "truths", boxes or [], images or [], lists.categories or [], ignores, scores, turned)
     except msgspec.ValidationError as error:
         raise _not_coco(path, data) from error
     except msgspec.DecodeError as error:
@@ -248,8 +251,10 @@ def refused(what: str, place: int, path: str, element: msgspec.Raw, error: Excep
     if not isinstance(error, Unusable):
         field = next((field.lstrip(".") for field, _ in not_finite(whole)), "a text")
         return InputError(f"{where} has {field} beyond what a table can hold: fix it, or leave the {what} out")
-    keys = f" (its keys: {', '.join(whole)})" if error.wrong.startswith("has no ") else ""
-    return InputError(f"{where} {error.wrong}{keys}: {error.todo}")
+    wrong, lacks = error.wrong, error.wrong.removeprefix("has no ")
+    if lacks != wrong:
+        wrong += ", but null" if lacks in whole else f" (its keys: {', '.join(whole)})"
+    return InputError(f"{where} {wrong}: {error.todo}")
 
 
 def _not_coco(path: str, data: bytes) -> InputError:

@@ -36,8 +36,8 @@ __all__ = ["SIDES", "dataset_of"]
 
 SIDES = COORDINATES["xywh"]
 WINDOW = 8 << 20  # bytes that are read at a time
-FIRST = 1 << 16  # bytes in which the first element is looked at
 SMALL = 256 << 10  # bytes of a file that is read element by element before a kernel is loaded
+TURNED = Field("obb", REAL)  # in any form but null, a file with it is left to the reader of rotated boxes
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -82,7 +82,6 @@ def _scanned(source: StrPath, kind: str | None) -> Dataset:
 def _scanned_results(windows: Windows, source: StrPath) -> Dataset:
     windows.at += 1
     next_byte(windows)
-    _check_plain(windows)
     fields, _ = fields_of_first(windows, *map(_result_fields, (WHOLE, TEXT)))
     document = Document(os.fspath(source), "results", [], [], [])
     id_type = _id_type(fields, "image_id")
@@ -144,7 +143,6 @@ def _scanned_truths(windows: Windows, path: str) -> Dataset:
             continue
         truths = []
         if not empty:
-            _check_plain(windows)
             fields = _truth_fields_of(windows)
             for columns in elements(windows, fields):
                 truths.append(_arrays(columns))
@@ -169,12 +167,6 @@ def _scanned_truths(windows: Windows, path: str) -> Dataset:
     )
 
 
-def _check_plain(windows: Windows) -> None:
-    """Leave a file whose first element has an ``obb`` beside its bbox to the reader of rotated boxes."""
-    if b'"obb"' in windows.data[windows.at : windows.at + FIRST].tobytes().partition(b"}")[0]:
-        raise Unusual
-
-
 def _raw(value: bytes) -> list[msgspec.Raw]:
     try:
         return msgspec.json.decode(value, type=list[msgspec.Raw])
@@ -184,7 +176,7 @@ def _raw(value: bytes) -> list[msgspec.Raw]:
 
 def _result_fields(id_form: int) -> Fields:
     ids = Field("image_id", id_form, True), Field("category_id", WHOLE, True)
-    return Fields(*ids, Field("bbox", BOX, True), Field("score", REAL, True))
+    return Fields(*ids, Field("bbox", BOX, True), Field("score", REAL, True), TURNED)
 
 
 def _image_fields(id_form: int) -> Fields:
@@ -194,7 +186,7 @@ def _image_fields(id_form: int) -> Fields:
 
 def _truth_fields_of(windows: Windows) -> Fields:
     """Return the fields of truths, with scores if the truth that begins here has a score."""
-    more = Field("iscrowd", FLAG), Field("ignore", FLAG), Field("area", REAL), Field("score", REAL)
+    more = Field("iscrowd", FLAG), Field("ignore", FLAG), Field("area", REAL), Field("score", REAL), TURNED
     candidates = [
         Fields(
             Field("image_id", image, True), Field("category_id", WHOLE, True), Field("bbox", BOX, True),
@@ -218,7 +210,10 @@ def _arrays(columns: Columns) -> dict[str, pa.Array]:
             found |= {side: array_of(columns.numbers(name, place)) for place, side in enumerate(SIDES)}
             continue
         given = columns.given(name)
-        if field.form == TEXT:
+        if field is TURNED:
+            if given.any():
+                raise Unusual
+        elif field.form == TEXT:
             found[name] = _text_array(*columns.texts(name), given)
         elif field.form == FLAG:
             found[name] = array_of((columns.numbers(name) * given).astype(np.int8))

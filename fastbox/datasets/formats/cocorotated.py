@@ -19,18 +19,26 @@ POLYGON = "segmentation"
 FORMATS = {"bbox": "ccw_cxcywhd", "obb": "cxcywhr", POLYGON: "xyxyxyxy"}  # of detectron2, of hotcoco
 
 
+class Turned(msgspec.Struct):
+    """The fields of an element that may hold a rotated box."""
+
+    bbox: Any = None
+    obb: Any = None
+
+
 def field_of(document: Document) -> str | None:
-    """Return the field with the rotated boxes of a file, by its first annotation; None for plain boxes."""
-    try:
-        first = msgspec.json.decode(document.boxes[0]) if document.boxes else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None  # the reader of plain boxes refuses the element
-    if not isinstance(first, dict):
-        return None
-    if first.get("obb") is not None:
-        return "obb"
-    box = first.get("bbox")
-    return "bbox" if isinstance(box, list) and len(box) == 5 else None
+    """Return the field with the rotated boxes of a file: an obb of any annotation, or the bbox of the first one."""
+    decoder = msgspec.json.Decoder(Turned)
+    for place, element in enumerate(document.boxes if document.turned else document.boxes[:1]):
+        try:
+            found = decoder.decode(element)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None  # the reader of plain boxes refuses the element
+        if found.obb is not None:
+            return "obb"
+        if place == 0 and isinstance(found.bbox, list) and len(found.bbox) == 5:
+            return "bbox"
+    return None
 
 
 def schema_of(plain: pa.Schema, field: str) -> pa.Schema:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -28,7 +29,7 @@ from fastbox.datasets.listing import (
 )
 from fastbox.datasets.registry import Format, Signs
 from fastbox.datasets.rotated import box_columns
-from fastbox.errors import InputError
+from fastbox.errors import InputError, InputWarning
 from fastbox.kernels.codes import QUADS
 from fastbox.storage.folders import Folder
 from fastbox.values.numbers import reads_as_number
@@ -91,9 +92,12 @@ def read(source: StrPath, *, names: Names | None = None, sizes: StrPath | None =
     files = find(folder, lambda name: name.lower().endswith(".txt") and not ABOUT.fullmatch(os.path.basename(name)))
     known = NO_SIZES if sizes is None else sizes_from(sizes)
     numbering = Numbering({} if names is None else numbered(names), closed=names is not None)
-    tasks = [os.path.join(folder, name) for _, name in files if DETECTIONS.fullmatch(os.path.basename(name))]
+    tasks = [(found[1], name) for _, name in files if (found := DETECTIONS.fullmatch(os.path.basename(name)))]
     if tasks:
-        return _detections(tasks, numbering, known)
+        tasks = each_once(tasks, folder, "class")
+        _warn_of_labels(folder, {name for _, name in files} - {name for _, name in tasks})
+        return _detections([(category, os.path.join(folder, name)) for category, name in tasks], numbering, known)
+    _warn_of_detections(source, folder)
     files = inside(files, FOLDERS.__contains__) or files
     if not files:
         raise InputError(f"expected DOTA labels, *.txt, in {folder}, got none: name the folder that has them")
@@ -167,15 +171,31 @@ def _labels(
         yield _batch(columns, "difficult", schema)
 
 
-def _detections(tasks: list[str], numbering: Numbering, known: Sizes) -> Dataset:
+def _warn_of_labels(folder: str, others: Iterable[str]) -> None:
+    """Warn of labels that lie beside detections, of which one kind alone is read."""
+    label = next((name for name in sorted(others) if _is_label(os.path.join(folder, name), ())), None)
+    if label is not None:
+        what = f"{folder} has detections, Task1_*.txt, and labels too, such as {label}"
+        todo = "the labels are left out, name their folder to read them"
+        warnings.warn(InputWarning(f"{what}: {todo}"), stacklevel=3)
+
+
+def _warn_of_detections(source: StrPath, folder: str) -> None:
+    """Warn of detections beside the folder of labels, which alone is read."""
+    task = None if source == folder else next(filter(DETECTIONS.fullmatch, sorted(os.listdir(source))), None)
+    if task is not None:
+        what = f"{os.fspath(source)} has labels, in {os.path.basename(folder)}, and detections too, such as {task}"
+        todo = "the detections are left out, move them to a folder of their own to read them"
+        warnings.warn(InputWarning(f"{what}: {todo}"), stacklevel=3)
+
+
+def _detections(tasks: list[tuple[str, str]], numbering: Numbering, known: Sizes) -> Dataset:
     schema = boxes_schema(pa.string(), ("score", pa.float64()), format="xyxyxyxy")
     images: set[str] = set()
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for path in tasks:
-            found = DETECTIONS.fullmatch(os.path.basename(path))
-            assert found is not None
-            category = numbering(found[1], path)
+        for name, path in tasks:
+            category = numbering(name, path)
             columns: dict[str, list[Any]] = defaultdict(list)
             for number, text in enumerate(read_plain(path).splitlines(), start=1):
                 if text.strip():

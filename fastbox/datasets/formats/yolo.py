@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ from fastbox.datasets.by_image import Group, file_stems, grouped
 from fastbox.datasets.categories import Names, load_yaml, numbered, yaml_module
 from fastbox.datasets.dataset import BATCH_ROWS, Dataset, boxes_schema, format_of, images_schema, names_in
 from fastbox.datasets.formats.yolo_layout import SIZES, YAML, has_names, is_label, layout_of
-from fastbox.datasets.formats.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, wrong_line
+from fastbox.datasets.formats.yolo_lines import Lines, is_list_of_images, kind_of_lines, parsed, slanted, wrong_line
 from fastbox.datasets.fractions import shortest
 from fastbox.datasets.image_sizes import Sizes, images_table, sizes_from, warn_of_unsized
 from fastbox.datasets.listing import read_plain
@@ -209,6 +209,22 @@ def _batches(
         yield _batch(owners, counts, sizes, numbers, schema)
     if unsized:
         warn_of_unsized(where, "label file", unsized, known)
+    if not (lines.rotated or lines.keypoints):
+        _warn_of_corners(where, labels.values(), lines)
+
+
+def _warn_of_corners(where: str, paths: Iterable[str], lines: Lines) -> None:
+    """Warn of labels that are polygons of four points throughout: they may be rotated boxes that were drawn by hand."""
+    total = 0
+    for path in paths:
+        found = slanted(read_plain(path), lines)
+        if found is None:
+            return
+        total += found
+    if total:
+        how = advice("--from yolo-obb", "source_format=" + repr("yolo-obb"))
+        what = f"all lines of {where} are polygons of four points, and are read as the upright boxes around them"
+        warnings.warn(InputWarning(f"{what}: if they are rotated boxes, convert them with {how}"), stacklevel=2)
 
 
 def _no_size(image: str, path: str) -> InputError:

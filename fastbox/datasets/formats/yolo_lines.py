@@ -10,7 +10,16 @@ from fastbox.errors import InputError, advice
 from fastbox.storage.pictures import is_image
 from fastbox.values.numbers import reads_as_number
 
-__all__ = ["Lines", "are_turned", "begins_with_numbers", "is_list_of_images", "kind_of_lines", "parsed", "wrong_line"]
+__all__ = [
+    "Lines",
+    "are_turned",
+    "begins_with_numbers",
+    "is_list_of_images",
+    "kind_of_lines",
+    "parsed",
+    "slanted",
+    "wrong_line",
+]
 
 # Limits of the points of a polygon, beyond the image: tools clip points at the edge, or a pixel beyond.
 LEAST, MOST = -0.5, 1.5
@@ -179,6 +188,24 @@ def are_turned(data: bytes) -> bool:
         return False
     corners = [[float(word) for word in line[1 : 1 + CORNERS]] for line in lines]
     return any(_is_turned(points[::2], points[1::2]) for points in corners)
+
+
+def slanted(data: bytes, kind: Lines) -> int | None:
+    """Return the number of polygons that are not the corners of an upright box; None if one has not four points.
+
+    >>> slanted(b"0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.6\n0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n", Lines(False, 0))
+    1
+    """
+    lines = [line for line in map(bytes.split, data.splitlines()) if line]
+    if any(len(line) != kind.words - 4 + CORNERS for line in lines):
+        return None
+    corners = [list(map(float, line[1 : 1 + CORNERS])) for line in lines]
+    return sum(_lies_within(points[::2]) or _lies_within(points[1::2]) for points in corners)
+
+
+def _lies_within(axis: Sequence[float]) -> bool:
+    """Tell whether a coordinate lies between the least and the greatest, and is none of them."""
+    return any(min(axis) + ROUNDED < place < max(axis) - ROUNDED for place in axis)
 
 
 def _shape(words: int) -> str:
