@@ -89,7 +89,7 @@ def convert(
     -------
     dict
         kind, rows, images, categories, images_without_boxes, and images_left_out: those without boxes that the output
-        does not list; with ``rectangles`` mean_iou and min_iou.
+        does not list; where boxes change their shape invalid_boxes, with ``rectangles`` mean_iou and min_iou.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def convert(
         dataset = reader(given, source)
     dataset = replace(dataset, batches=_unchanged(dataset.batches, before))
     loss = Loss()
-    dataset = fitted(dataset, writer.name, writer.format.boxes, rectangles, loss)
+    dataset = fitted(dataset, writer.format, given.get("out_box_format"), rectangles, loss)
     tally = Tally(dataset, progress, os.fspath(files[0]), writer.format.lacks)
     with stage("encode"):
         writer(given, tally.dataset, out)

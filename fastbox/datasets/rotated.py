@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.datasets.by_image import coordinates
 from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema, format_of, names_in
+from fastbox.datasets.registry import Format
 from fastbox.errors import InputError, advice
 from fastbox.kernels.codes import PLAIN, QUADS, ROTATED
 from fastbox.ops import search as ops
@@ -22,8 +22,22 @@ __all__ = ["Loss", "box_columns", "fitted", "rotated_in"]
 
 @dataclass
 class Loss:
-    """The loss of quadrilaterals that become rectangles: their number, and the IoU of each with its rectangle."""
+    """The loss of boxes that change their shape: invalid ones, and the IoU of quadrilaterals with their rectangles.
 
+    Attributes
+    ----------
+    changes : bool
+        Whether boxes change their shape.
+    invalid : int
+        The number of invalid boxes, which become nan.
+    boxes : int
+        The number of quadrilaterals that have an IoU with their rectangle.
+    total, least : float
+        The sum and the least of these IoU.
+    """
+
+    changes: bool = False
+    invalid: int = 0
     boxes: int = 0
     total: float = 0.0
     least: float = 1.0
@@ -37,8 +51,9 @@ class Loss:
         self.least = min(self.least, float(values.min(initial=1.0)))
 
     def to_dict(self) -> dict[str, float]:
-        """Return the mean and the least IoU of boxes with the rectangles that replace them."""
-        return {"mean_iou": self.total / self.boxes, "min_iou": self.least} if self.boxes else {}
+        """Return what there is to tell: the invalid boxes, the mean and the least IoU."""
+        told: dict[str, float] = {"invalid_boxes": self.invalid} if self.changes else {}
+        return told | ({"mean_iou": self.total / self.boxes, "min_iou": self.least} if self.boxes else {})
 
 
 def rotated_in(rows: pa.Table | pa.RecordBatch) -> RotatedBoxes:
@@ -77,16 +92,16 @@ def in_format(boxes: RotatedBoxes, format: str) -> list[NDArray[np.float64]]:
     return [cx, cy, w, h, angle if boxes.format.startswith("ccw_") == format.startswith("ccw_") else -angle]
 
 
-def fitted(dataset: Dataset, name: str, holds: tuple[str, ...], rectangles: bool, loss: Loss) -> Dataset:
+def fitted(dataset: Dataset, format: Format, asked: str | None, rectangles: bool, loss: Loss) -> Dataset:
     """Return a data set in a shape that a file format holds: rectangles and plain boxes as quadrilaterals.
 
     Parameters
     ----------
     dataset : Dataset
-    name : str
-        The name of the file format, for messages.
-    holds : tuple of str
-        The geometries that it holds.
+    format : Format
+        The file format.
+    asked : str or None
+        The format of boxes to write, if one is named.
     rectangles : bool
         Replace quadrilaterals by the rectangles of smallest area around them.
     loss : Loss
@@ -97,19 +112,21 @@ def fitted(dataset: Dataset, name: str, holds: tuple[str, ...], rectangles: bool
     InputError
         The format does not hold the boxes without a loss.
     """
-    own = _geometry(dataset)
+    own, holds = _geometry(dataset), format.boxes
     if own == QUADS and rectangles and ROTATED in holds:
-        return _changed(dataset, "cxcywhr", lambda boxes: _rectangles(boxes, loss))
-    if own in holds:
+        return _changed(dataset, "cxcywhr", loss)
+    if own in holds and not (own == ROTATED and asked == "xyxyxyxy"):
         return dataset
     if QUADS in holds:
-        return _changed(dataset, "xyxyxyxy", lambda boxes: boxes)
+        return _changed(dataset, "xyxyxyxy", loss)
     if ROTATED in holds and own == QUADS:
         how = advice("--rectangles", "rectangles=True")
-        raise InputError(f"expected rectangles to write {name}, got quadrilaterals: add {how}, which changes them")
+        raise InputError(
+            f"expected rectangles to write {format.name}, got quadrilaterals: add {how}, which changes them"
+        )
     if own == PLAIN:
         return dataset
-    raise InputError(f"expected plain boxes to write {name}, got rotated ones: write Parquet, dota or yolo-obb")
+    raise InputError(f"expected plain boxes to write {format.name}, got rotated ones: write Parquet, dota or yolo-obb")
 
 
 def _geometry(dataset: Dataset) -> str:
@@ -117,22 +134,21 @@ def _geometry(dataset: Dataset) -> str:
     return PLAIN if told in COORDINATES else QUADS if told == "xyxyxyxy" else ROTATED
 
 
-def _rectangles(boxes: RotatedBoxes, loss: Loss) -> RotatedBoxes:
-    found = boxes.rectangles()
-    loss.add(boxes, found)
-    return found
-
-
-def _changed(dataset: Dataset, format: str, change: Any) -> Dataset:
+def _changed(dataset: Dataset, format: str, loss: Loss) -> Dataset:
     """Return a data set whose boxes are in another shape."""
     old, fields = names_in(format_of(dataset.schema)), {field.name: field.type for field in dataset.schema}
     more = [(name, kind) for name, kind in fields.items() if name not in ("image_id", "category_id", *old)]
     schema = boxes_schema(fields["image_id"], *more, format=format)
     schema = schema.set(1, pa.field("category_id", fields["category_id"]))
+    loss.changes = True
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in dataset.batches:
-            made = change(_as_rotated(batch))
+            boxes = _as_rotated(batch)
+            loss.invalid += int(np.count_nonzero(boxes.invalid()))
+            made = boxes if format == "xyxyxyxy" else boxes.rectangles()
+            if made is not boxes:
+                loss.add(boxes, made)
             columns = in_format(made, format)
             arrays = [batch["image_id"], batch["category_id"], *map(pa.array, columns)]
             yield pa.RecordBatch.from_arrays([*arrays, *(batch[name] for name, _ in more)], schema=schema)
@@ -141,8 +157,10 @@ def _changed(dataset: Dataset, format: str, change: Any) -> Dataset:
 
 
 def _as_rotated(batch: pa.RecordBatch) -> RotatedBoxes:
-    """Return the boxes of a batch as rotated boxes; plain boxes as their four corners."""
+    """Return the boxes of a batch as rotated boxes; plain boxes as their four corners, those of inverted ones nan."""
     if format_of(batch.schema) not in COORDINATES:
         return rotated_in(batch)
     x0, y0, x1, y1 = coordinates(pa.Table.from_batches([batch]), "xyxy")
+    valid = (x0 <= x1) & (y0 <= y1)
+    x0, y0, x1, y1 = (np.where(valid, column, np.nan) for column in (x0, y0, x1, y1))
     return RotatedBoxes.of((x0, y0, x1, y0, x1, y1, x0, y1), "xyxyxyxy")

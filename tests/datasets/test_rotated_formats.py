@@ -168,9 +168,20 @@ def test_the_loss_of_rectangles_is_counted(dota: Path, tmp_path: Path) -> None:
 
 
 def test_plain_boxes_are_written_as_corners(tmp_path: Path) -> None:
-    table = {"boxes": Boxes([[1, 2, 4, 8]], images=["a"]), "category_id": ["ship"]}
-    convert(table, tmp_path / "dota", out_format="dota")
-    assert "1 2 4 2 4 8 1 8 ship 0\n" in (tmp_path / "dota" / "labelTxt" / "a.txt").read_text()
+    """Those of an inverted box would be a valid quadrilateral the other way round."""
+    table = {"boxes": Boxes([[1, 2, 4, 8], [4, 2, 1, 8]], images=["a"] * 2), "category_id": ["ship"] * 2}
+    assert convert(table, tmp_path / "dota", out_format="dota")["invalid_boxes"] == 1
+    lines = (tmp_path / "dota" / "labelTxt" / "a.txt").read_text().splitlines()
+    assert lines[2:] == ["1 2 4 2 4 8 1 8 ship 0", f"{'nan ' * 8}ship 0"]
+
+
+@pytest.mark.compiler
+def test_invalid_quadrilaterals_become_no_rectangles(tmp_path: Path) -> None:
+    quads = RotatedBoxes([[0, 0, 4, 2, 4, 0, 0, 2], [0, 0, 4, 0, 4, 2, 0, 2]], "xyxyxyxy", images=["a"] * 2)
+    table = {"boxes": quads, "category_id": ["ship"] * 2}
+    made = convert(table, tmp_path / "boxes.parquet", rectangles=True)
+    assert (made["invalid_boxes"], made["min_iou"]) == (1, 1.0)
+    assert np.isnan(pq.read_table(tmp_path / "boxes.parquet")["w"].to_numpy()).tolist() == [True, False]
 
 
 SHIP = """<HRSC_Image>
@@ -289,7 +300,8 @@ def test_invalid_rectangles_become_no_valid_quadrilaterals(tmp_path: Path) -> No
     """The page of an inspection draws those that have corners."""
     boxes = RotatedBoxes([[9, 9, -4, 2, 0], [9, 9, 4, 2, 0], [9, 9, 4, 2, 1e9]], "cxcywhd", images=["a"] * 3)
     table = {"boxes": boxes, "category_id": ["ship"] * 3}
-    convert(table, tmp_path / "quads.parquet", out_box_format="xyxyxyxy")
+    made = convert(table, tmp_path / "quads.parquet", out_box_format="xyxyxyxy")
+    assert made["invalid_boxes"] == 2
     (chunk,) = fastbox.scan(tmp_path / "quads.parquet")
     assert chunk.a.invalid().tolist() == [1, 0, 1]
     jobs.inspect(table, report=tmp_path / "page.html")

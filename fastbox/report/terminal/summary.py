@@ -79,6 +79,7 @@ def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None
     """Print the counts of a job that makes or converts files: each figure with its name."""
     counts = {name: value for name, value in summary.items() if isinstance(value, int)}
     without, left_out = counts.pop("images_without_boxes", None), counts.pop("images_left_out", 0)
+    invalid = counts.pop("invalid_boxes", 0)
     figures = [counted(value, name.replace("_", " ")) for name, value in counts.items()]
     if without is not None:
         figures[list(counts).index("images")] += f" ({without:,} without boxes)"
@@ -86,6 +87,8 @@ def show_counts(done: str, console: Console, summary: Mapping[str, Any]) -> None
         figures.append(counted(left_out, "images left out"))
     what = f" {summary['kind']}" if "kind" in summary else ""
     console.print(Text(f"{done}{what}: {' · '.join(figures)}", style="bold"), soft_wrap=True)
+    if invalid:
+        console.print(Text(f"invalid boxes: {invalid:,} (written as nan)", style="yellow"), soft_wrap=True)
     if "mean_iou" in summary:
         mean, least = (f"{summary[name]:.4f}" for name in ("mean_iou", "min_iou"))
         console.print(Text(f"IoU of a quadrilateral with its rectangle: mean {mean}, least {least}"), soft_wrap=True)
