@@ -10,7 +10,7 @@ import pyarrow as pa
 from fastbox.arrow.arrays import is_list, is_number, plain_type
 from fastbox.arrow.fields import hint, listing, require
 from fastbox.arrow.layouts import BoxColumns, Names
-from fastbox.arrow.turned import find_rotated, format_in
+from fastbox.arrow.turned import find_rotated, format_in, lists_without_format
 from fastbox.errors import InputError, nearest
 from fastbox.values.formats import as_format
 from fastbox.values.names import BOX, BOXES, BoxArgument, box_columns, one_box_column
@@ -99,7 +99,8 @@ def _found(
             return _flat(schema, *known, where)
         if whole:
             return _one_column(schema, whole[0], told, where, argument)
-    raise _nothing_found(schema.names, prefix, where, argument)
+    unknown = lists_without_format(schema, prefix, where, argument) if rotated and format is None else None
+    raise unknown or _nothing_found(schema.names, prefix, where, argument)
 
 
 def _flat(schema: pa.Schema, names: Names, format: str, where: str) -> BoxColumns:

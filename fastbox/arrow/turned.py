@@ -23,6 +23,7 @@ __all__ = [
     "find_rotated",
     "format_in",
     "formats_in",
+    "lists_without_format",
     "metadata_of",
 ]
 
@@ -113,6 +114,9 @@ def find_rotated(
     if names is None and asked is None:
         return None
     if names is None:
+        other = _by_name(schema, None, told, prefix)
+        if other is not None:
+            raise _of_another_format(other, asked or "", where, argument)
         usual = ", ".join(QUADS if columns_in(asked or "") == 8 else (*RECTANGLE, "angle"))
         raise InputError(
             f"expected columns of boxes in {where} ({usual}, or one column obb of lists), got {listing(schema.names)}: "
@@ -135,7 +139,7 @@ def find_rotated(
         kind = schema.field(names[0]).type
         raise InputError(f"expected lists of {columns_in(found)} numbers in column {names[0]!r} of {where}, got {kind}")
     if count != columns_in(found):
-        raise InputError(f"expected {columns_in(found)} columns of {found} in {where}, got {count}: {', '.join(names)}")
+        raise _of_another_format(names, found, where, argument, count)
     for name in names if layout == "flat" else ():
         kind = require(schema, name, where).type
         if not is_number(kind):
@@ -215,6 +219,28 @@ def _without_unit(names: Names, where: str, argument: BoxArgument) -> InputError
     return InputError(
         f"expected a unit for {what} of {where}, got none: give {said[0]} (radians) or {said[1]} (degrees)"
     )
+
+
+def _of_another_format(names: Names, asked: str, where: str, argument: BoxArgument, count: int = 0) -> InputError:
+    """Return the error for boxes of five or eight numbers where the given format has another number."""
+    wanted, count = columns_in(asked), count or len(names)
+    told = {5: ("cxcywhr", "cxcywhd"), 8: ("xyxyxyxy",)}.get(count, ())
+    how = f": give {' or '.join(_given(one, argument) for one in told)}" if told else ""
+    return InputError(f"expected the {wanted} coordinates of {asked} in {where}, got {count} ({', '.join(names)}){how}")
+
+
+def lists_without_format(schema: pa.Schema, prefix: str, where: str, argument: BoxArgument) -> InputError | None:
+    """Return the error for a column of lists that is named like rotated boxes, if nothing tells their format."""
+    names = [start + one for start in (prefix, "") for one in LISTS if one not in ("bbox", "box", "boxes")]
+    for name in names:
+        kind = plain_type(schema.field(name).type) if schema.names.count(name) == 1 else pa.null()
+        if is_list(kind) and is_number(plain_type(kind.value_type)):
+            quads, radians, degrees = (_given(told, argument) for told in ("xyxyxyxy", "cxcywhr", "cxcywhd"))
+            return InputError(
+                f"expected the format of the lists in column {name!r} of {where}, got none: give {quads} if they have "
+                f"8 numbers, {radians} or {degrees} if they have 5, with an angle in radians or degrees"
+            )
+    return None
 
 
 def _given(format: str, argument: BoxArgument) -> str:

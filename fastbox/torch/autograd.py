@@ -35,9 +35,20 @@ def of_boxes(
     boxes: Any = Boxes if format in FORMATS else RotatedBoxes
 
     def measure(pred: Any, target: Any, **options: Any) -> Any:
+        if boxes is Boxes:
+            _check_plain(pred, format, formats)
         return loss(boxes(pred, format), boxes(target, format), reduction=reduction, **options)
 
     return applied(measure, pred, target, weights)
+
+
+def _check_plain(pred: Any, format: str, formats: tuple[str, ...]) -> None:
+    """Refuse rows of five numbers as plain boxes."""
+    if pred.ndim == 2 and pred.shape[1] == 5:
+        todo = "give the four of the box alone, as pred[:, :4]"
+        if formats != FORMATS:
+            todo = "name the format of rotated boxes, format='cxcywhr' (radians) or format='cxcywhd' (degrees)"
+        raise ValueError(f"expected pred of shape (n, 4) for format {format!r}, got {pred.shape}: {todo}")
 
 
 def applied(measure: Measure, pred: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:

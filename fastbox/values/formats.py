@@ -145,7 +145,8 @@ def _reshaped(name: str, shape: tuple[int, ...]) -> str:
     if shape == (4,):
         return f": give a list of it, [{name}]"
     if len(shape) == 2 and shape[1] > 4:
-        return f": give the four of the box alone, as {name}[:, :4]"
+        turned = f", or rotated boxes as RotatedBoxes({name}, FORMAT)" if shape[1] in (5, 8) else ""
+        return f": give the four of the box alone, as {name}[:, :4]{turned}"
     return f": give one image after the other, as {name}[0]" if len(shape) == 3 and shape[2] == 4 else ""
 
 

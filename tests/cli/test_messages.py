@@ -150,7 +150,12 @@ SAID: list[tuple[str, Callable[[], Any]]] = [
     ),
     (r"expected deltas as an array, got Boxes: give a NumPy array", lambda: fastbox.decode(Boxes(TWO), TWO)),
     (r"expected boxes of shape \(n, 4\), got \(4,\): give a list of it, \[boxes\]", lambda: Boxes(TWO[0])),
-    (r"got \(2, 5\): give the four of the box alone, as a\[:, :4\]", lambda: fastbox.best(np.ones((2, 5)), TWO)),
+    (
+        r"got \(2, 5\): give the four of the box alone, as a\[:, :4\], or rotated boxes as RotatedBoxes\(a, FORMAT\)$",
+        lambda: fastbox.best(np.ones((2, 5)), TWO),
+    ),
+    (r"as pred\[:, :4\], or rotated boxes as RotatedBoxes\(pred, ", lambda: fastbox.iou_loss(np.ones((2, 5)), TWO)),
+    (r"got \(2, 6\): give the four of the box alone, as a\[:, :4\]$", lambda: fastbox.best(np.ones((2, 6)), TWO)),
     (
         r"expected a of shape \(n, 4\), got a list of 2 sets of boxes: give one after the other, as a\[0\], or all as "
         r"Boxes\(numpy.concatenate\(a\), images=IDS\)",

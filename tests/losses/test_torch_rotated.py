@@ -36,6 +36,12 @@ def test_rotated_boxes_have_fastboxs_losses(name: str, options: Any) -> None:
 
 def test_formats_that_a_loss_does_not_have_are_refused() -> None:
     pred = torch.zeros((1, 5))
+    with pytest.raises(
+        ValueError, match=r"n, 4\) for format 'xyxy', got \(1, 5\): name .* format='cxcywhr' \(radians\)"
+    ):
+        ours.iou_loss(pred, pred)
+    with pytest.raises(ValueError, match=r"got \(1, 5\): give the four of the box alone, as pred\[:, :4\]$"):
+        ours.giou_loss(pred, pred)
     with pytest.raises(ValueError, match="expected a format of xyxy, xywh, cxcywh, yxyx, got 'cxcywhr'"):
         ours.giou_loss(pred, pred, format="cxcywhr")
     with pytest.raises(ValueError, match="expected a format of cxcywhr, cxcywhd, ccw_cxcywhr, ccw_cxcywhd, got 'xyxy'"):

@@ -78,6 +78,24 @@ def test_an_angle_without_a_unit_is_refused(tmp_path: Path, name: str) -> None:
         list(fastbox.scan(path))
 
 
+def test_a_format_of_another_number_of_coordinates_names_the_right_one(tmp_path: Path) -> None:
+    def read(table: pa.Table, format: str | None) -> None:
+        pq.write_table(table, tmp_path / "boxes.parquet")
+        list(fastbox.scan(Source(tmp_path / "boxes.parquet", format=format)))
+
+    eight, five = layout("flat", EIGHT, None), layout("flat", FIVE, None)
+    with pytest.raises(InputError, match=r"the 5 coordinates of cxcywhd .*, got 8 \(x1, .*\): .*format='xyxyxyxy'\)$"):
+        read(eight, "cxcywhd")
+    with pytest.raises(InputError, match=r"the 8 .*, got 5 .*: .*format='cxcywhr'\) or .*format='cxcywhd'\)$"):
+        read(five, "xyxyxyxy")
+    lists = pa.table({"image_id": [0], "poly": [EIGHT[0]]})
+    with pytest.raises(
+        InputError, match=r"the format of the lists in column 'poly' .*format='xyxyxyxy'\) if they have 8"
+    ):
+        read(lists, None)
+    read(lists, "xyxyxyxy")
+
+
 def test_the_upright_part_is_read_by_a_plain_format(tmp_path: Path) -> None:
     path = tmp_path / "boxes.parquet"
     pq.write_table(layout("flat", FIVE, None), path)
