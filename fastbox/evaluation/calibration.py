@@ -28,8 +28,9 @@ class Calibration:
     counts : array of shape (bins,)
         Detections that are not ignored.
     scores, precision, iou : array of shape (bins,)
-        The mean score of the detections of a bin, the share of them that matches at IoU ≥ 0.50, and their mean IoU with
-        the truth that they take, or else with the best truth of their class; nan for an empty bin.
+        The mean score of the detections of a bin, the share of them that matches at IoU ≥ 0.50, and their mean IoU (or
+        ProbIoU, if the rules match by it) with the truth that they take, or else with the best truth of their class;
+        nan for an empty bin.
     ece : float
         Expected calibration error: the mean distance of score and precision over all detections; nan without any.
     """

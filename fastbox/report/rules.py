@@ -14,6 +14,7 @@ __all__ = [
     "RECALLS_SHOWN",
     "SIZES",
     "assigned_rules",
+    "error_rule",
     "evaluated_rules",
     "fitted_rules",
     "fused_rules",
@@ -181,6 +182,16 @@ def inspected_rules(rules: Rules, limits: Mapping[str, Any]) -> list[str]:
 def sign(rules: Rules) -> str:
     """Return the sign between the IoU of a match and the threshold: ``≥``, or ``>`` by strict rules."""
     return ">" if rules.get("strict") else "≥"
+
+
+def error_rule(rules: Rules) -> str:
+    """Return the condition for matches where errors are told apart: TIDE's, whatever the rule of the figures is.
+
+    >>> error_rule({"rule": "coco", "metric": "iou"}), error_rule({"rule": "voc07", "metric": "iou", "strict": True})
+    ('IoU ≥ 0.50', "IoU ≥ 0.50 (TIDE's rule)")
+    """
+    own = "" if rules["rule"] == "coco" else " (TIDE's rule)"
+    return f"{title_of(rules['metric'])} ≥ 0.50{own}"
 
 
 def evaluated_rules(rules: Rules) -> list[str]:

@@ -58,6 +58,7 @@ def test_figures_of_a_table_are_those_of_the_function(tables: tuple[dict[str, An
     wanted = fastbox.evaluate(**given, rule="voc12", metric="probiou")
     assert found["stats"] == wanted.stats()
     assert (found["rules"]["metric"], found["rules"]["strict"]) == ("probiou", True)
+    assert list(found["calibration"]) == ["ece", "edges", "counts", "scores", "precision", "probiou"]
     assert pq.read_table(out).column_names == ["image_id", "detection", "match_type", "truth", "probiou"]
     counted = json.loads(invoke(*files, "--rule", "voc12", "--difficult", "count", "--json"))
     params = fastbox.Params(rule="voc12", difficult="count")

@@ -108,3 +108,10 @@ def test_the_last_line_names_what_was_not_asked(summary: dict[str, Any]) -> None
     assert shown({name: own for name, own in summary.items() if name != "confusion"})[-1] == ended
     score = summary["confusion"]["score"]
     assert f"background here: missed at score ≥ {score:.3f}; above, missed at any score" in shown(summary)
+
+
+def test_errors_name_their_rule_where_the_figures_have_another(summary: dict[str, Any]) -> None:
+    """Errors are TIDE's for every rule: a strict rule, whose header says ``>``, would contradict a bare ``≥``."""
+    assert any(line.startswith("at IoU ≥ 0.50; ΔAP50") for line in shown(summary))
+    strict = summary | {"rules": summary["rules"] | {"rule": "voc07", "strict": True}}
+    assert any(line.startswith("at IoU ≥ 0.50 (TIDE's rule); ΔAP50") for line in shown(strict))

@@ -15,7 +15,7 @@ from fastbox.report.pages.compared import sections_of
 from fastbox.report.pages.confused import confused, operated
 from fastbox.report.pages.sliced import sections_of_slices, slices_of_models
 from fastbox.report.pages.worst_images import worst_images
-from fastbox.report.rules import evaluated_rules, sign, threshold
+from fastbox.report.rules import error_rule, evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of, parted
 from fastbox.report.terminal.benchmark import outcomes_said
 from fastbox.report.terminal.evaluated import conditions, largest
@@ -76,15 +76,15 @@ def _figures(summary: Mapping[str, Any]) -> list[Figure]:
 
 def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Example]]]) -> list[Section]:
     delta_ap, counts = summary["errors"]["delta_ap"], summary["errors"]["counts"]
-    fit = title_of(summary["rules"]["metric"])
+    fit, at = title_of(summary["rules"]["metric"]), error_rule(summary["rules"])
     order = sorted(delta_ap, key=lambda error: -float(delta_ap[error]))
     sections = [
         *benchmark_sections(summary),
         Section(
             "Where AP is lost",
-            f"ΔAP50 is the rise of AP at {fit} ≥ 0.50 if the errors of one kind were fixed. "
+            f"ΔAP50 is the rise of AP at {at} if the errors of one kind were fixed. "
             "One error can hide another, so the bars do not add up to the whole loss. "
-            f"At {fit} ≥ 0.50, {parted(summary['errors'])}.",
+            f"At {at}, {parted(summary['errors'])}.",
             [
                 bars("ΔAP50 of each error", {name: delta_ap[name] for name in order}, form="{:+.3f}", role="problem"),
                 Table(
@@ -105,13 +105,13 @@ def _one(summary: Mapping[str, Any], examples: Sequence[tuple[str, Sequence[Exam
         ),
         Section(
             "Sizes and fit",
-            f"Detections that match a truth at {fit} ≥ 0.50. AP counts the matches, but not how well the boxes fit.",
+            f"Detections that match a truth at {at}. AP counts the matches, but not how well the boxes fit.",
             [_sizes(summary), *_fits(summary["matched"]["metrics"])],
         ),
         Section(
             "Calibration of scores",
             "If scores equal precision, the curve follows the dashed line.",
-            [_calibration(summary["calibration"], fit)],
+            [_calibration(summary["calibration"], summary["rules"]["metric"])],
         ),
         *sections_of_slices(summary),
         operated(summary),
@@ -162,9 +162,9 @@ def _thresholds(summary: Mapping[str, Any]) -> list[Plot]:
     return [lines(f"{main} by {fit} threshold and size", x, series, across=f"{fit} {sign(summary['rules'])}", up=main)]
 
 
-def _calibration(found: Mapping[str, Any], fit: str) -> Plot:
-    known = [k for k, count in enumerate(found["counts"]) if count]
-    series = {"precision": [found["precision"][k] for k in known], f"mean {fit}": [found["iou"][k] for k in known]}
+def _calibration(found: Mapping[str, Any], metric: str) -> Plot:
+    fit, known = title_of(metric), [k for k, count in enumerate(found["counts"]) if count]
+    series = {"precision": [found["precision"][k] for k in known], f"mean {fit}": [found[metric][k] for k in known]}
     return lines(
         f"Precision and {fit} by score",
         [found["scores"][k] for k in known],
@@ -262,7 +262,7 @@ def _many(
     some = dict(list(models.items())[:MODELS])
     lowest = next(iter(first["curves"]["precision"]))
     curves = {name: model["curves"]["precision"][lowest] for name, model in some.items()}
-    title, fit = "Precision at each recall", title_of(summary["rules"]["metric"])
+    title, fit = "Precision at each recall", f"{title_of(summary['rules']['metric'])} {sign(summary['rules'])}"
     return [
         Section(
             "Side by side",
@@ -271,12 +271,12 @@ def _many(
         ),
         Section(
             "Precision and recall",
-            f"The {len(some)} models with the highest {main}, at {fit} ≥ {threshold(float(lowest))}.",
+            f"The {len(some)} models with the highest {main}, at {fit} {threshold(float(lowest))}.",
             [lines(title, first["curves"]["recall"], curves, across="recall", up="precision")],
         ),
         Section(
             "Errors",
-            f"ΔAP50 is the rise of AP at {fit} ≥ 0.50 if the errors of one kind were fixed.",
+            f"ΔAP50 is the rise of AP at {error_rule(summary['rules'])} if the errors of one kind were fixed.",
             [_errors_table(summary["by"], models)],
         ),
         *_examples(

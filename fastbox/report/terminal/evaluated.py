@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import NONE, counted, limits
-from fastbox.report.rules import evaluated_rules, sign, threshold
+from fastbox.report.rules import error_rule, evaluated_rules, sign, threshold
 from fastbox.report.statistics import best_first, by_size, first_of, parted
 from fastbox.report.terminal.benchmark import show_benchmark
 from fastbox.report.terminal.best_scores import show_best_scores
@@ -54,7 +54,8 @@ def _show_one(console: Console, summary: Mapping[str, Any]) -> None:
     console.print()
     show_table(console, _errors(summary), ("ΔAP50",))
     console.print(Text(parted(summary["errors"]), style="dim"))
-    console.print(Text(f"at {fit} ≥ 0.50; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
+    at = error_rule(summary["rules"])
+    console.print(Text(f"at {at}; ΔAP50: the rise of AP50 if these errors were fixed", style="dim"))
     _show_images(console, summary)
     show_slices(console, summary)
     show_classes(console, summary, names[:2])
