@@ -155,6 +155,14 @@ def test_boxes_that_are_invalid_without_area_tiny_or_huge(name: str) -> None:
     assert (loss <= 1).all() and (loss > 0.99).all() and np.isfinite(grad).all()
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_beyond_float64_are_0(name: str) -> None:
+    beam, speck, needle = [0, 0, 1e300, 0, 0.3], [0, 0, 1e-160, 1e-160, 0.1], [0, 0, 1e-310, 1e-200, 0.2]
+    sliver, square = [0, 0, 1e-100, 1e-200, 0], [0, 0, 1e-100, 1e-100, 0]
+    loss, grad = each(name, [beam, speck, needle, sliver], [speck, beam, square, speck])
+    assert np.isfinite(loss).all() and np.isfinite(grad).all()
+
+
 def test_the_gradient_of_iou_exists_where_one_over_the_area_does_not() -> None:
     a, b = drawn(np.random.default_rng(16), 40), drawn(np.random.default_rng(17), 40)
     at_one = each("iou", a, b)

@@ -16,7 +16,7 @@ from fastbox.kernels.build.device import inlined
 from fastbox.kernels.geometry.elementary import exp, log
 from fastbox.kernels.geometry.formulas import larger, ratio, smaller
 from fastbox.kernels.geometry.rotated import SMALL, are_apart, intersection, placed
-from fastbox.kernels.geometry.rotated_metrics import inverse_power, shortfall
+from fastbox.kernels.geometry.rotated_metrics import UNLIKE, inverse_power, shortfall
 
 TINY, UNIT = 2.0**-900, 2.0**500  # areas below, and what their boxes' lengths are multiplied by
 
@@ -140,7 +140,7 @@ def probiou(a, b, tau):
     sizes, turned = (bw - aw) * bh + aw * (bh - ah), (bw - aw) * ah + aw * (ah - bh)
     across = (bw - ah) * aw + ah * (aw - bh)
     unlike = sizes * sizes + (c * c * (turned * turned) + s * s * (across * across))
-    whole, delta = p + unlike, unlike / p
+    whole, delta = p + unlike, smaller(unlike / p, UNLIKE)
     root = math.sqrt(1.0 + delta)
     away = 0.75 * far / whole
     loss = math.sqrt((delta / (root + 1.0) + shortfall(away)) / root)

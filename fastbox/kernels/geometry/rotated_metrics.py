@@ -19,6 +19,7 @@ from fastbox.kernels.geometry.formulas import larger, ratio, smaller
 from fastbox.kernels.geometry.rotated import hull, intersection
 
 TWICE_BIAS, EXPONENT = 2 * BIAS, 0x7FF << FRACTION  # bits of a float64
+UNLIKE = 2.0**1000  # shapes as unlike as this have a ProbIoU of 0 to rounding; more could be infinite
 
 
 @device
@@ -104,7 +105,7 @@ def probiou(a, b, beta):
     sizes, turned, across = here - there, c * (aw * bh - ah * bw), s * (aw * bw - ah * bh)
     unlike = sizes * sizes + (turned * turned + across * across)
     some = p > 0.0
-    delta = unlike / (p if some else 1.0)
+    delta = smaller(unlike / (p if some else 1.0), UNLIKE)
     root = math.sqrt(1.0 + delta)
     missing = (delta / (root + 1.0) + shortfall(0.75 * far / (p + unlike if some else 1.0))) / root
     return rounded(1.0 - math.sqrt(missing) if some else 0.0, a, b, beta)

@@ -48,6 +48,15 @@ def in_format(arrangement, n, made):
             angle[j] = 0.0 - angle[j]
 
 
+@inlined
+def known(x):
+    """Return a part of a gradient, and 0 for one beyond float64, of boxes whose sides are 1e150 times those of others.
+
+    One such box would make the gradients of all boxes unusable.
+    """
+    return x if abs(x) < np.inf else 0.0
+
+
 def rotated_losses(pred, target, tau, weights, scale, span, outputs):
     """Write the losses of the rows of a span, which starts at the first row of a block.
 
@@ -69,8 +78,9 @@ def rotated_losses(pred, target, tau, weights, scale, span, outputs):
             a, b = box_at(tile_a, k), box_at(tile_b, k)
             loss, g = loss_and_grad(a, b, tau)
             invalid = (a.area - a.area) + (b.area - b.area)  # 0, or nan
-            made[LOSS, k], made[X, k], made[Y, k] = loss + invalid, g.x + invalid, g.y + invalid
-            made[W, k], made[H, k], made[ANGLE, k] = g.w + invalid, g.h + invalid, g.angle + invalid
+            made[LOSS, k], made[X, k], made[Y, k] = loss + invalid, known(g.x) + invalid, known(g.y) + invalid
+            made[W, k], made[H, k] = known(g.w) + invalid, known(g.h) + invalid
+            made[ANGLE, k] = known(g.angle) + invalid
         in_format(pred[0], n, made)
         if weights.size:
             for j in range(n):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbox.kernels.metrics import METRICS, title_of
+from fastbox.kernels.metrics import FACTS, title_of
 from fastbox.report.numbers import NONE, are_doublings, counted, filled, number
 from fastbox.report.page.cells import counts, figures
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
@@ -187,7 +187,7 @@ def _label(name: str) -> str:
         return f"gradient of {_label(name.removesuffix('_grad'))}"
     if name.endswith("_loss"):
         metric = name.removesuffix("_loss")
-        return f"{title_of(metric) if metric in METRICS else metric.capitalize()} loss"
+        return f"{title_of(metric) if metric in FACTS else metric.capitalize()} loss"
     return title_of(name)
 
 
