@@ -11,7 +11,7 @@ from fastbox.arrow.columns import schema_of
 from fastbox.arrow.turned import coordinate_names, metadata_of
 from fastbox.values.formats import COORDINATES
 
-__all__ = ["CORNERS", "SCORES", "Detections", "Images", "Truths", "area", "draw_angles", "schemas", "tables"]
+__all__ = ["CORNERS", "EMPTY", "SCORES", "Detections", "Images", "Truths", "area", "draw_angles", "schemas", "tables"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -24,6 +24,7 @@ TURNED = "cxcywhd"
 SPREAD = 3.0  # degrees between a detection and its truth, a deviation
 
 CORNERS = COORDINATES["xyxy"]
+EMPTY = "images without truths"
 
 
 class Images(NamedTuple):
@@ -91,7 +92,7 @@ def schemas(rotated: bool) -> dict[str, Any]:
 
 
 def tables(frames: Images, truths: Truths, found: Detections | None, images: int) -> dict[str, list[NDArray[Any]]]:
-    """Return the columns of each table for the first images of a block."""
+    """Return the columns of each table for the first images of a block, and the facts of those without truths."""
     made = {"truths": _truth_columns(frames, truths)}
     image = {"truths": truths.image}
     if found is not None:
@@ -100,7 +101,9 @@ def tables(frames: Images, truths: Truths, found: Detections | None, images: int
         made["pairs"] = _pair_columns(frames, truths, found, matched)
         image |= {"detections": found.image, "pairs": found.image[matched]}
     rows = {name: np.searchsorted(image[name], images) for name in made}
-    return {name: [column[: rows[name]] for column in columns] for name, columns in made.items()}
+    cut = {name: [column[: rows[name]] for column in columns] for name, columns in made.items()}
+    empty = np.setdiff1d(np.arange(min(images, len(frames.id))), truths.image)
+    return cut | {EMPTY: [facts[empty] for facts in frames]}
 
 
 def area(corners: Floats) -> Floats:

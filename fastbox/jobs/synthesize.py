@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow.columns import batch_of
-from fastbox.jobs.made import SCORES, Detections, Images, Truths, area, draw_angles, schemas, tables
+from fastbox.datasets.unlisted import record_of
+from fastbox.jobs.made import EMPTY, SCORES, Detections, Images, Truths, area, draw_angles, schemas, tables
 from fastbox.parallel import run
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.sink import Sink
@@ -77,7 +78,8 @@ def synthesize(
     ----------
     truths : path
         image_id, category_id, xmin, ymin, xmax, ymax (float32, pixels), iscrowd, area, width, height. About 7.3 boxes
-        an image, 1% of the images have none; sizes, shapes, classes and image sizes are distributed like COCO's.
+        an image; 1% of the images have none: they are in the footer, from where :func:`fastbox.convert` lists them.
+        Sizes, shapes, classes and image sizes are distributed like COCO's.
     count : int
         The number of images, those without boxes included.
     detections : path, optional
@@ -125,10 +127,13 @@ def synthesize(
             )
             for name, schema in wanted_schemas.items()
         }
+        empty = [np.empty((3, 0), np.int64)]
         for first in range(0, count, AT_ONCE * BLOCK):
             starts = range(first, min(first + AT_ONCE * BLOCK, count), BLOCK)
             drawn = run(_draw_tables, [(seed, start, count - start, len(paths) > 1, rotated) for start in starts])
             run(_write, [(sink, [made[name] for made in drawn]) for name, sink in sinks.items()])
+            empty += [np.stack(made[EMPTY]) for made in drawn]
+        sinks["truths"].record(**record_of(np.concatenate(empty, axis=1)))
         written = {name: sink.rows for name, sink in sinks.items()}
     return {"images": count, **written}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from support.paths import DATA
 
+from fastbox import InputError
+from fastbox.datasets import unlisted
+from fastbox.datasets.convert import convert
 from fastbox.jobs.made import CORNERS
 from fastbox.jobs.synthesize import BLOCK, synthesize
 from fastbox.tables.sink import read_record
@@ -291,3 +295,24 @@ def test_angles_of_truths_do_not_depend_on_what_else_is_written(tmp_path: Path) 
     assert pq.read_table(tmp_path / "alone.parquet") == draw(tmp_path, 300, rotated=True)["truths"].slice(
         0, pq.read_metadata(tmp_path / "alone.parquet").num_rows
     )
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_truths_as_coco_list_the_images_without_truths_too(tmp_path: Path, rotated: bool) -> None:
+    """An evaluation of COCO files refuses detections of images that the truths do not list."""
+    tables = draw(tmp_path, 1000, rotated=rotated)
+    summary = convert(tmp_path / "truths.parquet", tmp_path / "truths.json")
+    images = json.loads((tmp_path / "truths.json").read_text())["images"]
+    with_truths, with_detections = (set(tables[name]["image_id"].to_pylist()) for name in ("truths", "detections"))
+    assert len(images) == 1000 and {image["id"] for image in images} >= with_truths | with_detections
+    assert with_detections - with_truths and all(image["width"] and image["height"] for image in images)
+    assert (summary["images_without_boxes"], summary["images_left_out"]) == (1000 - len(with_truths), 0)
+
+
+def test_a_footer_of_many_images_without_truths_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unlisted, "MOST", 3)
+    draw(tmp_path, 1000)
+    left_out = convert(tmp_path / "truths.parquet", tmp_path / "truths.json")["images_left_out"]
+    assert isinstance(left_out, int) and left_out > 3
+    with pytest.raises(InputError, match=r"got truths\.parquet with a damaged record: write it again"):
+        unlisted.unlisted_in([{"unlisted_images": {"image_id": [1, 2], "width": [4]}}], "truths.parquet")

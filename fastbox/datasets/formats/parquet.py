@@ -25,6 +25,7 @@ from fastbox.datasets.image_sizes import read_images
 from fastbox.datasets.registry import Format
 from fastbox.datasets.rotated import box_columns
 from fastbox.datasets.tabular import Layout, read_tables
+from fastbox.datasets.unlisted import NUMBER, unlisted_in
 from fastbox.errors import InputError, advice
 from fastbox.kernels.codes import PLAIN, QUADS, ROTATED, ROTATED_FORMATS
 from fastbox.storage.folders import check_folder
@@ -42,7 +43,6 @@ __all__ = ["FILE_FORMATS", "keep", "read", "write"]
 
 pc = deferred("pyarrow.compute")
 
-UNLISTED = "images_without_boxes"  # in a footer: their number, for the table has no rows of them
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -106,11 +106,12 @@ def read(
         kind=record.get("parameters", {}).get("kind"),
         categories=names_of_all((file, by_number(read_names(file))) for file in files),
     )
-    images = None if sizes is None else read_images(sizes, image)
+    images, unlisted = unlisted_in(map(_record, files), files[0])
+    if sizes is not None:
+        images, unlisted = read_images(sizes, image), 0
     dataset = read_tables(
         lambda names: read_batches(files, names, rows=ROWS), schema, layout, where=files[0], images=images
     )
-    unlisted = 0 if sizes is not None else sum(_record(file).get(UNLISTED, 0) for file in files)
     return replace(dataset, unlisted=unlisted)
 
 
@@ -182,7 +183,7 @@ def write(
             if image_sink is not None:
                 image_sink.write(group.images.append_column("boxes", pa.array(boxes)))
         if unlisted:
-            sink.record(**{UNLISTED: unlisted})
+            sink.record(**{NUMBER: unlisted})
 
 
 def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.int64] | None]:
