@@ -222,7 +222,7 @@ class Tally:
         self._rows = 0
         self._images: list[pa.Array] = []
         self._categories: set[int] = set()
-        self.marked = {name: Counter[int]() for name in marks if name in dataset.schema.names}
+        self.marked = {name: Counter[int]() for name in marks if _is_mark(dataset.schema, name)}
 
     def summary(self) -> dict[str, float | str]:
         """Return the counts, once all batches have passed."""
@@ -247,6 +247,11 @@ class Tally:
             yield batch
             if self._progress is not None:
                 self._progress(batch.num_rows)
+
+
+def _is_mark(schema: pa.Schema, name: str) -> bool:
+    """Tell whether a column of marks is there; words of difficulty, such as easy and hard, are none."""
+    return name in schema.names and (name != "difficult" or not pa.types.is_string(schema.field(name).type))
 
 
 def _each_once(images: pa.Table, where: str) -> pa.Table:
@@ -295,7 +300,8 @@ def _log_lost_marks(tally: Tally, format: Format) -> None:
         lost = sum(many for number, many in marked.items() if number not in ignored)
         if lost:
             many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
-            LOG.warning("%s has no place for %s, and %s: write Parquet or COCO to keep it", format.name, mark, many)
+            others = "Parquet, VOC or DOTA" if mark == "difficult" else "Parquet or COCO"
+            LOG.warning("%s has no place for %s, and %s: write %s to keep it", format.name, mark, many, others)
 
 
 def _with_left_out(tally: Tally, format: Format, beside: bool) -> dict[str, float | str]:

@@ -126,7 +126,9 @@ def fitted(dataset: Dataset, format: Format, asked: str | None, rectangles: bool
         )
     if own == PLAIN:
         return dataset
-    raise InputError(f"expected plain boxes to write {format.name}, got rotated ones: write Parquet, dota or yolo-obb")
+    raise InputError(
+        f"expected plain boxes to write {format.name}, got rotated ones: write Parquet, coco, dota or yolo-obb"
+    )
 
 
 def _geometry(dataset: Dataset) -> str:

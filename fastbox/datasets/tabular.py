@@ -18,11 +18,13 @@ from fastbox.boxes.found import to_boxes
 from fastbox.datasets.categories import Numbering
 from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, images_schema, names_in
 from fastbox.errors import InputError
+from fastbox.values.names import BoxArgument
 
 __all__ = ["Layout", "read_tables"]
 
 pc = deferred("pyarrow.compute")
 
+BOX = BoxArgument("--box", "box={}")
 _OURS = {*IMAGES, "category_id", *(name for names in COORDINATES.values() for name in names)}
 
 
@@ -103,7 +105,7 @@ class _Table:
 
     def __init__(self, schema: pa.Schema, layout: Layout, where: str) -> None:
         self._layout = layout
-        self._boxes = find_boxes(schema, layout.box, layout.format, where=where, rotated=True)
+        self._boxes = find_boxes(schema, layout.box, layout.format, where=where, argument=BOX, rotated=True)
         if self._boxes.format.startswith("rel_"):
             got = f"got format {self._boxes.format!r}: scale them first"
             raise InputError(f"expected coordinates in pixels in {where}, {got}")

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from fastbox import InputError, InputWarning
+from fastbox import Boxes, InputError, InputWarning
 from fastbox.datasets.convert import convert
 
 LINE = "0 0 4 0 4 2 1 2"
@@ -110,3 +110,35 @@ def test_polygons_of_four_points_throughout_bring_a_warning(tmp_path: Path, line
             convert(folder, tmp_path / "boxes.parquet")
     else:
         convert(folder, tmp_path / "boxes.parquet")
+
+
+def test_corners_in_pixels_are_named_where_lines_are_read_as_polygons(tmp_path: Path) -> None:
+    files = {"labels/a.txt": "0 3 3 50 3 50 50 3 50\n", "sizes.csv": "image_id,width,height\na,64,64\n"}
+    with pytest.raises(
+        InputError, match=r"line 1, .* if these are pixels, divide them by the image's width and height$"
+    ):
+        convert(written(tmp_path / "yolo", files), tmp_path / "boxes.parquet")
+
+
+def test_truths_that_become_plain_where_difficulty_has_no_place_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """VOC's rules ignore difficult truths, and would count them in such an output."""
+    folder = written(tmp_path / "dota", {"P1.txt": f"{LINE} plane 1\n{LINE} plane 0\n{LINE} plane\n"})
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\nP1,10,10\n")
+    convert(folder, tmp_path / "obb", out_format="yolo-obb", sizes=tmp_path / "sizes.csv")
+    assert "yolo-obb has no place for difficult, and 1 box becomes plain: write Parquet, VOC or DOTA" in caplog.text
+    caplog.clear()
+    convert(folder, tmp_path / "boxes.parquet")
+    convert(tmp_path / "boxes.parquet", tmp_path / "again", out_format="dota")
+    words = {"boxes": Boxes([[0, 0, 4, 2]], images=["a"]), "category_id": [1], "difficult": ["hard"]}
+    convert(words, tmp_path / "words.json")
+    assert not caplog.text
+
+
+def test_python_is_told_the_arguments_of_convert(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("image_id,category_id,cx,cy,w,h,angle\n1,1,10,20,4,2,30\n")
+    with pytest.raises(
+        InputError, match=r"got none: give format='cxcywhr' \(radians\) or format='cxcywhd' \(degrees\)$"
+    ):
+        convert(tmp_path / "boxes.csv", tmp_path / "boxes.parquet")

@@ -283,6 +283,7 @@ FILE_FORMATS = (
         "instances JSON",
         ".json",
         implied={"kind": "truths"},
+        lacks=("difficult",),
         boxes=(PLAIN, ROTATED),
         signs=SIGNS,
     ),

@@ -272,7 +272,7 @@ FILE_FORMATS = (
         kind="file",
         text="an .odgt file: a JSON object in each line, one for an image",
         ending=".odgt",
-        lacks=("iscrowd",),
+        lacks=("iscrowd", "difficult"),
         numbered=False,
         signs=Signs(endings=(".odgt",)),
     ),

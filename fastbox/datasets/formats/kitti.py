@@ -332,7 +332,7 @@ FILE_FORMATS = (
         write,
         kind="folder",
         text="a folder with label_2/*.txt",
-        lacks=("iscrowd", "ignore"),
+        lacks=("iscrowd", "ignore", "difficult"),
         numbered=False,
         ignored="DontCare",
         signs=Signs(folders=LABELS, is_member=_is_label),

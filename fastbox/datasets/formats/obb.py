@@ -75,7 +75,7 @@ FILE_FORMATS = (
         write,
         kind="folder",
         text="a folder with labels/*.txt of rotated boxes, as four corners",
-        lacks=("iscrowd", "ignore"),
+        lacks=("iscrowd", "ignore", "difficult"),
         boxes=(QUADS,),
         signs=Signs(is_member=_is_label),
     ),

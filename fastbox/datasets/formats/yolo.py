@@ -304,7 +304,7 @@ FILE_FORMATS = (
         write,
         kind="folder",
         text="a folder with labels/*.txt",
-        lacks=("iscrowd", "ignore"),
+        lacks=("iscrowd", "ignore", "difficult"),
         signs=Signs(endings=YAML, has_names=has_names, inside="labels", is_member=is_label),
     ),
 )

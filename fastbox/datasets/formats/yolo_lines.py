@@ -140,8 +140,9 @@ def _box(line: list[float], kind: Lines) -> list[float]:
     points = line[1 : len(line) - len(end)]
     if not all(LEAST <= point <= MOST for point in points):
         track = "remove the last number if it is a track id; " if rest == 2 and line[-1].is_integer() else ""
+        pixels = "; if these are pixels, divide them by the image's width and height" if max(points) > FAR else ""
         raise Lookalike(
-            f"no polygon lies so far outside of its image; {track}if these are keypoints, {_shape(len(line))}"
+            f"no polygon lies so far outside of its image; {track}if these are keypoints, {_shape(len(line))}{pixels}"
         )
     xs, ys = points[::2], points[1::2]
     if len(points) == CORNERS and _is_turned(xs, ys):
