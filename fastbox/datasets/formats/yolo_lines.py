@@ -194,7 +194,7 @@ def are_turned(data: bytes) -> bool:
 def slanted(data: bytes, kind: Lines) -> int | None:
     """Return the number of polygons that are not the corners of an upright box; None if one has not four points.
 
-    >>> slanted(b"0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.6\n0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n", Lines(False, 0))
+    >>> slanted(b"0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.6\\n0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\\n", Lines(False, 0))
     1
     """
     lines = [line for line in map(bytes.split, data.splitlines()) if line]
