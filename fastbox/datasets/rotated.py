@@ -78,8 +78,8 @@ def in_format(boxes: RotatedBoxes, format: str) -> list[NDArray[np.float64]]:
 
     Corners of an invalid rectangle would be a valid quadrilateral, so they are nan.
 
-    >>> [column.tolist() for column in in_format(RotatedBoxes([[0, 0, 4, 2, 90]], "cxcywhd"), "ccw_cxcywhd")]
-    [[0.0], [0.0], [4.0], [2.0], [-90.0]]
+    >>> in_format(RotatedBoxes([[1, 1, 4, 2, 90], [1, 1, 4, 2, 0]], "cxcywhd"), "ccw_cxcywhd")[4].tolist()
+    [-90.0, 0.0]
     """
     if boxes.format == format:
         return list(boxes.columns)
@@ -89,7 +89,7 @@ def in_format(boxes: RotatedBoxes, format: str) -> list[NDArray[np.float64]]:
     cx, cy, w, h, angle = boxes.columns
     if boxes.format.endswith("d") != format.endswith("d"):
         angle = np.degrees(angle) if format.endswith("d") else np.radians(angle)
-    return [cx, cy, w, h, angle if boxes.format.startswith("ccw_") == format.startswith("ccw_") else -angle]
+    return [cx, cy, w, h, angle if boxes.format.startswith("ccw_") == format.startswith("ccw_") else 0.0 - angle]
 
 
 def fitted(dataset: Dataset, format: Format, asked: str | None, rectangles: bool, loss: Loss) -> Dataset:
