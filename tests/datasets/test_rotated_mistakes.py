@@ -27,7 +27,11 @@ def written(folder: Path, files: dict[str, str]) -> Path:
 @pytest.mark.parametrize("results", [False, True])
 @pytest.mark.parametrize(
     ("first", "message"),
-    [({}, r"has no obb \(its keys: .*\): add its obb, as others"), ({"obb": None}, "has no obb, but null")],
+    [
+        ({}, r"has no obb \(its keys: .*\): add its obb, as others"),
+        ({"obb": None}, "has no obb, but null"),
+        ({"bbox": [0, 0, 4, 2, 30]}, "has no obb"),
+    ],
 )
 def test_an_obb_in_some_annotations_alone_is_refused(
     tmp_path: Path, padding: int, results: bool, first: dict[str, Any], message: str

@@ -28,7 +28,7 @@ class Turned(msgspec.Struct):
 
 def field_of(document: Document) -> str | None:
     """Return the field with the rotated boxes of a file: an obb of any annotation, or the bbox of the first one."""
-    decoder = msgspec.json.Decoder(Turned)
+    decoder, field = msgspec.json.Decoder(Turned), None
     for place, element in enumerate(document.boxes if document.turned else document.boxes[:1]):
         try:
             found = decoder.decode(element)
@@ -37,8 +37,8 @@ def field_of(document: Document) -> str | None:
         if found.obb is not None:
             return "obb"
         if place == 0 and isinstance(found.bbox, list) and len(found.bbox) == 5:
-            return "bbox"
-    return None
+            field = "bbox"
+    return field
 
 
 def schema_of(plain: pa.Schema, field: str) -> pa.Schema:
