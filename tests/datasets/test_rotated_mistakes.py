@@ -146,3 +146,14 @@ def test_python_is_told_the_arguments_of_convert(tmp_path: Path) -> None:
         InputError, match=r"got none: give format='cxcywhr' \(radians\) or format='cxcywhd' \(degrees\)$"
     ):
         convert(tmp_path / "boxes.csv", tmp_path / "boxes.parquet")
+
+
+def test_written_corners_that_look_like_polygons_are_recognized(tmp_path: Path) -> None:
+    folder = written(tmp_path / "dota", {"P1.txt": f"{LINE} plane\n"})
+    (tmp_path / "sizes.csv").write_text("image_id,width,height\nP1,10,10\n")
+    convert(folder, tmp_path / "obb", out_format="yolo-obb", sizes=tmp_path / "sizes.csv")
+    convert(tmp_path / "obb", tmp_path / "boxes.parquet")
+    assert pq.read_table(tmp_path / "boxes.parquet")["x4"].to_pylist() == [1.0]
+    (tmp_path / "obb" / "labels" / "P1.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    convert(tmp_path / "obb", tmp_path / "boxes.parquet")  # the task alone makes no corners
+    assert "w" in pq.read_schema(tmp_path / "boxes.parquet").names

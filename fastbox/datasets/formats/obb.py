@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from typing import TypeAlias
 
@@ -16,6 +17,8 @@ from fastbox.datasets.registry import Format, Signs
 from fastbox.kernels.codes import QUADS
 
 __all__ = ["FILE_FORMATS", "read", "write"]
+
+TASK = re.compile(rb"^task\s*:\s*obb\s*$", re.MULTILINE)
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -59,13 +62,21 @@ def write(dataset: Dataset, target: StrPath, *, digits: int = 6, renumber: bool 
     dataset : Dataset
         Quadrilaterals; every image that has boxes must have a width and a height.
     target, digits, renumber
-        As for :func:`fastbox.datasets.formats.yolo.write`.
+        As for :func:`fastbox.datasets.formats.yolo.write`. ``data.yaml`` has the task too, ``obb``, by which folders of
+        quadrilaterals that are no rectangles are recognized.
     """
     write_labels(dataset, target, digits, renumber, ROTATED)
 
 
 def _is_label(path: str, folders: Collection[str]) -> bool:
-    return is_label(path, folders) and are_turned(beginning(path))
+    return is_label(path, folders) and are_turned(beginning(path), _says_so(path))
+
+
+def _says_so(path: str) -> bool:
+    """Tell whether the ``data.yaml`` beside the folder of labels has the task, as :func:`write` leaves it."""
+    root = os.path.abspath(path).rpartition(f"{os.sep}labels{os.sep}")[0]
+    file = os.path.join(root, "data.yaml")
+    return bool(root) and os.path.isfile(file) and TASK.search(beginning(file)) is not None
 
 
 FILE_FORMATS = (

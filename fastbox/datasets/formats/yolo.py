@@ -32,6 +32,7 @@ __all__ = ["FILE_FORMATS", "ROTATED", "read", "read_labels", "write", "write_lab
 pacsv = deferred("pyarrow.csv")
 
 PLAIN, ROTATED = "cxcywh", "xyxyxyxy"
+TASK = b"task: obb\n"
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -143,7 +144,8 @@ def write_labels(dataset: Dataset, target: StrPath, digits: int, renumber: bool,
             listed.append(pa.Table.from_arrays(columns, schema=images_schema(pa.string())))
         if dataset.categories:
             names = [dataset.categories[number] for number in sorted(dataset.categories)]
-            folder.write("data.yaml", _yaml(names if renumber else dict(sorted(dataset.categories.items()))))
+            made = _yaml(names if renumber else dict(sorted(dataset.categories.items())))
+            folder.write("data.yaml", TASK + made if format == ROTATED else made)
         sizes = BytesIO()
         pacsv.write_csv(pa.concat_tables([images_schema(pa.string()).empty_table(), *listed]), sizes)
         folder.write(SIZES, sizes.getvalue())

@@ -177,8 +177,8 @@ def _is_turned(xs: Sequence[float], ys: Sequence[float]) -> bool:
     return opposite and not straight and area > ROUNDED**2
 
 
-def are_turned(data: bytes) -> bool:
-    """Tell whether all whole lines of a text are a class and four corners, some of a box that is turned.
+def are_turned(data: bytes, said: bool = False) -> bool:
+    """Tell whether all whole lines of a text are a class and four corners, some of a turned box unless that is said.
 
     >>> are_turned(b"0 0.5 0.1 0.9 0.5 0.5 0.9 0.1 0.5\\n"), are_turned(b"0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\\n")
     (True, False)
@@ -188,7 +188,7 @@ def are_turned(data: bytes) -> bool:
     if not all(len(line) in (1 + CORNERS, 2 + CORNERS) and all(map(reads_as_number, line)) for line in lines):
         return False
     corners = [[float(word) for word in line[1 : 1 + CORNERS]] for line in lines]
-    return any(_is_turned(points[::2], points[1::2]) for points in corners)
+    return said or any(_is_turned(points[::2], points[1::2]) for points in corners)
 
 
 def slanted(data: bytes, kind: Lines) -> int | None:
