@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.boxes.container import Boxes
+from fastbox.boxes.base import Collection
 from fastbox.values.groups import align_images
 from fastbox.values.numbers import as_floats, as_sides
 
 __all__ = ["images_of", "sizes_of"]
 
 
-def images_of(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[np.int64]]]:
+def images_of(**sets: Collection | None) -> tuple[NDArray[Any] | None, list[NDArray[np.int64]]]:
     """Return the ids of all images, if any, and for each set of boxes the first row of each image."""
     truths = sets["truths"]
     assert truths is not None
@@ -30,7 +30,7 @@ def images_of(**sets: Boxes | None) -> tuple[NDArray[Any] | None, list[NDArray[n
             )
         images, offsets, _ = align_images(every, boxes, ("truths", name))
         if truths.offsets is not None:
-            every = Boxes.of(every.columns, every.format, offsets, images)
+            every = every.of(every.columns, every.format, offsets, images)
     images = every.images
     starts = [np.zeros(0, np.int64) if boxes is None else align_images(every, boxes)[2] for boxes in sets.values()]
     nothing = np.zeros(len(starts[0]), np.int64)

@@ -33,17 +33,18 @@ def match(
 
     Parameters
     ----------
-    anchors : AnchorGrid, PointGrid, Boxes or array of shape (n, 4)
+    anchors : AnchorGrid, PointGrid, Boxes, RotatedBoxes or array of shape (n, 4)
         A grid, the same boxes for every image, or boxes grouped by image (proposals, detections). Points go with the
-        rules of detectors without anchors, and with no others.
-    truths : Boxes or array of shape (m, 4)
-        One image's truths, or those of a whole dataset grouped by image.
+        rules of detectors without anchors, and with no others; rotated boxes are no truths of points.
+    truths : Boxes, RotatedBoxes or array of shape (m, 4)
+        One image's truths, or those of a whole dataset grouped by image. Anchors, truths and ignore regions may be
+        plain and rotated boxes side by side.
     rule : MatchRule, PointRule or str
         A rule, or the name of one from ``fastbox.RULES`` with its defaults.
     size : (width, height), optional
         The image's size in pixels; required for a grid, and only for a grid. For g groups of truths also one size each:
         a pair of arrays of shape (g,), or an array of shape (g, 2).
-    ignore : Boxes or array of shape (k, 4), optional
+    ignore : Boxes, RotatedBoxes or array of shape (k, 4), optional
         Ignore regions, grouped as the truths are. Anchors inside a region are ignored, and are no truth's best anchor.
     sparse : bool
         List only the anchors that are not negative: a loss needs no others, and memory and time are a small fraction.
@@ -70,12 +71,14 @@ def match(
     ValueError
         An unknown rule, ignore regions with a rule that has none, a size that is missing or is not of whole pixels, or
         sets of which only some are grouped. A grid of points with a rule for anchors, or the reverse; predictions that
-        are missing, or as many as no grid of this size has.
+        are missing, or as many as no grid of this size has. Quadrilaterals with a rule of ATSS.
+    TypeError
+        Rotated boxes with a rule for points.
 
     Notes
     -----
     An invalid truth matches nothing. An invalid anchor is ignored. Of equal values the first truth wins. With
-    ``"atss"`` only positive anchors have a truth and a value.
+    ``"atss"`` only positive anchors have a truth and a value; a centre lies inside a rotated truth by its own axes.
 
     A point is positive or negative. Of equal metrics or costs the lowest point wins, then the lowest truth; an invalid
     prediction is no candidate. Values agree with peers to 1e-6, points and truths exactly.
@@ -92,6 +95,9 @@ def match(
     (array([1, 0, 1, 0], dtype=int8), array([ 0, -1,  1, -1]))
     >>> fastbox.match(anchors, truths, sparse=True).anchors
     array([0, 2])
+    >>> turned = fastbox.RotatedBoxes([[5, 5, 10, 9, 10], [40, 40, 6, 6, 45]], "cxcywhd")
+    >>> fastbox.match(anchors, turned).labels
+    array([1, 0, 0, 1], dtype=int8)
     >>> points = fastbox.PointGrid(strides=[8, 16])
     >>> found = fastbox.match(points, truths, rule=fastbox.PointRule.fcos(ranges=[(-1, 8), (8, 64)]), size=(24, 24))
     >>> found.labels

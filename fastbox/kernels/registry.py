@@ -63,8 +63,8 @@ _COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MA
 _EVALUATE = ("CLASSIFY_ERRORS", "MATCH", "MATCH_ANY")
 _SUPPRESS = ("PACK", "RESOLVE_ARRANGED", "RESOLVE_SEGMENTS")
 ROTATED = {
-    "assign.quads": ("GREEDY",),
-    "assign.rotated": ("GREEDY",),
+    "assign.quads": ("BOXES", "GREEDY", "GRID"),
+    "assign.rotated": ("BOXES", "GREEDY", "GRID"),
     "compare.quads": _COMPARE,
     "compare.rotated": _COMPARE,
     "evaluate.quads": _EVALUATE,

@@ -15,8 +15,12 @@ from fastbox.assign.assigner import Assigner
 from fastbox.assign.images import images_of, sizes_of
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
-from fastbox.boxes.container import Boxes, as_boxes
+from fastbox.boxes.base import Collection
+from fastbox.boxes.container import Boxes
 from fastbox.kernels import codes
+from fastbox.kernels.codes import PLAIN, QUADS
+from fastbox.ops.checks import as_collection
+from fastbox.ops.geometry import geometry_of
 from fastbox.values.numbers import in_dtype
 
 __all__ = ["ASSIGNER"]
@@ -36,26 +40,39 @@ class Grid(Protocol):
 
 def assign_by_iou(rule: MatchRule, anchors: Any, truths: Any, *, size: Any, ignore: Any, sparse: bool) -> Matches:
     """Assign anchors to truths by a rule; arguments and errors are those of :func:`fastbox.match`."""
-    truths = as_boxes(truths, "truths")
+    truths = as_collection(truths, "truths")
     if ignore is not None and rule.ignore_iof is None:
         raise ValueError(
             f"expected a rule with ignore_iof for ignore regions, got {rule.name!r} without: give "
             "MatchRule.fastbox() or MatchRule.mmdet(ignore_iof_thr=0.5)"
         )
-    regions = Boxes(np.empty((0, 4), np.float32)) if ignore is None else as_boxes(ignore, "ignore")
+    regions = Boxes(np.empty((0, 4), np.float32)) if ignore is None else as_collection(ignore, "ignore")
     dtype = np.result_type(truths.dtype, regions.dtype)
     if hasattr(anchors, "levels"):
         images, starts = images_of(truths=truths, ignore=None if ignore is None else regions)
+        geometry = _geometry_of(rule, truths, regions)
         source = _of_grid(anchors, size, len(starts[0]) - 1, dtype, rule)
     else:
         if size is not None:
             raise ValueError("expected size= with an AnchorGrid alone, got size= with boxes: leave it out")
-        boxes = as_boxes(anchors, "anchors")
+        boxes = as_collection(anchors, "anchors")
         grouped = boxes.offsets is not None
         sets = {"ignore": None if ignore is None else regions, "anchors": boxes if grouped else None}
         images, starts = images_of(truths=truths, **sets)
-        source = _of_boxes(boxes, starts[2] if grouped else None, len(starts[0]) - 1, dtype, rule)
-    return _run(source, rule, truths, regions, images, starts, sparse)
+        geometry = _geometry_of(rule, truths, regions, boxes)
+        source = _of_boxes(boxes, starts[2] if grouped else None, len(starts[0]) - 1, dtype, rule, geometry)
+    return _run(source, rule, geometry, (truths, regions), images, starts, sparse)
+
+
+def _geometry_of(rule: MatchRule, *sets: Collection) -> str:
+    """Return the geometry in which anchors are compared with truths and regions."""
+    geometry = geometry_of(*sets)
+    if geometry == QUADS and rule.topk is not None:
+        raise ValueError(
+            "expected rectangles for a rule of ATSS, which ranks anchors by their centres, got quadrilaterals: give "
+            "boxes.rectangles()"
+        )
+    return geometry
 
 
 class _Source(NamedTuple):
@@ -72,8 +89,8 @@ class _Source(NamedTuple):
 def _run(
     source: _Source,
     rule: MatchRule,
-    truths: Boxes,
-    regions: Boxes,
+    geometry: str,
+    sets: tuple[Collection, Collection],
     images: NDArray[Any] | None,
     starts: list[NDArray[np.int64]],
     sparse: bool,
@@ -82,13 +99,11 @@ def _run(
     begins = _sums(source.per_image)
     rows = 0 if sparse else int(begins[-1])
     labels, owners, values = np.empty(rows, np.int8), np.empty(rows, np.int64), np.empty(rows, dtype)
-    counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(truths), dtype)
+    counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(sets[0]), dtype)
     longest = int(source.per_image.max(initial=0))
-    sides = [
-        (boxes.astype(dtype).kernel_args(), begin) for boxes, begin in zip((truths, regions), starts[:2], strict=True)
-    ]
+    sides = [(boxes.astype(dtype).kernel_args(geometry), begin) for boxes, begin in zip(sets, starts[:2], strict=True)]
     common = (source.arrays, source.width), _numbers(rule, dtype), *sides
-    family = parallel.kernels("assign.iou_rule")
+    family = parallel.kernels(f"assign.{'iou_rule' if geometry == PLAIN else geometry}")
     kernel = (family.GRID if source.kind.startswith("grid") else family.BOXES)[dtype, source.kind]
 
     def assign(first: int, last: int) -> Any:
@@ -111,9 +126,14 @@ def _run(
 
 
 def _of_boxes(
-    boxes: Boxes, starts: NDArray[np.int64] | None, images: int, dtype: np.dtype[Any], rule: MatchRule
+    boxes: Collection,
+    starts: NDArray[np.int64] | None,
+    images: int,
+    dtype: np.dtype[Any],
+    rule: MatchRule,
+    geometry: str,
 ) -> _Source:
-    """Return plain boxes as a source: grouped by image, or, without starts, the same boxes for all images."""
+    """Return boxes as a source: grouped by image, or, without starts, the same boxes for all images."""
     boxes = boxes.astype(np.result_type(dtype, boxes.dtype))
     which = np.zeros(images, np.int64) if starts is None else np.arange(images)
     bounds = np.array([0, len(boxes)]) if starts is None else starts
@@ -131,7 +151,7 @@ def _of_boxes(
                 f"expected levels that sum to the number of anchors, {counts[wrong][0]}, got {rule.levels}"
             )
         levels = np.tile(np.array(rule.levels, np.int64), (len(counts), 1))
-    arrays = (boxes.kernel_args(), bounds, which, levels, rule.topk or 0)
+    arrays = (boxes.kernel_args(geometry), bounds, which, levels, rule.topk or 0)
     kind = "boxes" if rule.topk is None else "boxes atss"
     return _Source(kind, boxes.dtype, arrays, counts[which], _lanes(counts), counts[which])
 
@@ -144,7 +164,7 @@ def _of_grid(grid: Grid, size: Any, images: int, dtype: np.dtype[Any], rule: Mat
     per_image = found.counts[which]
     arrays = (*found.arrays, found.counts, found.screenable, which, found.levels, rule.topk or 0)
     if rule.topk is None:
-        return _Source("grid", found.dtype, arrays, per_image, found.widest, TRUTH_COST)
+        return _Source("grid", found.dtype, arrays, per_image, _lanes(np.array([found.widest])), TRUTH_COST)
     return _Source("grid atss", found.dtype, arrays, per_image, _lanes(found.counts), per_image)
 
 

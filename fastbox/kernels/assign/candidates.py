@@ -1,4 +1,4 @@
-"""Sources of candidates: a grid of anchors, or plain boxes.
+"""Sources of candidates, and a grid of anchors as one; boxes are another, in :mod:`~fastbox.kernels.assign.blocks`.
 
 A source offers an image's parts; of a part the window of rows and columns that can exceed a value; and one row of the
 window measured, whose k-th value belongs to anchor `number + k * step`. A grid's parts are its planes, one shape on one
@@ -10,15 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.device import device, inlined
-from fastbox.kernels.codes import BY_ANCHOR, BY_UNION, NEEDS_IOU
-from fastbox.kernels.compare.measure import BLOCK, none_above, screen_terms
+from fastbox.kernels.codes import BY_ANCHOR, BY_UNION
+from fastbox.kernels.compare.measure import VALUES
 from fastbox.kernels.geometry.extremes import iof_of, iou_of
-from fastbox.kernels.geometry.formulas import Box, intersection, larger, ratio, smaller
-from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
+from fastbox.kernels.geometry.formulas import Box, larger, ratio, smaller
 from fastbox.kernels.geometry.safe_range import safe_area
 
 UNCLAIMED, DISREGARDED = -1, -2  # in place of the truth that claims an anchor
-VALUES = 6  # the row of the work space that values are written to, behind a tile's corners, area and angle
 
 # A grid. Planes: the number of the first anchor, the step to the next in its row, rows, columns, and where its columns
 # and rows lie in xs and ys, which hold low ends, then high ends. Extents: greatest width and height, smallest area.
@@ -70,6 +68,17 @@ def span(ends, first, last, low, high, need):
 
 
 @device
+def write_columns(xs, left, right, one, work):
+    """Write the widths of columns of anchors, and those that they share with a truth."""
+    zero = type(one.x0)(0)
+    for k in range(right - left):
+        c = np.uint64(left + k)
+        shared = smaller(xs[1, c], one.x1) - larger(xs[0, c], one.x0)
+        work[OVERLAP, k] = shared if shared > zero else zero
+        work[BREADTH, k] = xs[1, c] - xs[0, c]
+
+
+@device
 def grid_window(source, part, n, one, below, screenable, work):
     """Find the rows and columns of a plane that can exceed a value, and measure the columns.
 
@@ -86,7 +95,7 @@ def grid_window(source, part, n, one, below, screenable, work):
         return 0, 0, 0, 0
     need = zero
     if screenable and below >= T(2.0**-10):
-        slack = unit - T(16) * T(np.finfo(work.dtype).eps)
+        slack = unit - T(16) * T(np.finfo(T).eps)
         need = slack * (below / (unit + below)) * (extents[part, AREA] + one.area)
         if w * h < need:
             return 0, 0, 0, 0
@@ -97,16 +106,12 @@ def grid_window(source, part, n, one, below, screenable, work):
     top, bottom = span(ys, y, y + planes[part, ROWS], one.y0, one.y1, need / w)
     if top == bottom:
         return 0, 0, 0, 0
-    for k in range(right - left):
-        c = np.uint64(left + k)
-        shared = smaller(xs[1, c], one.x1) - larger(xs[0, c], one.x0)
-        work[OVERLAP, k] = shared if shared > zero else zero
-        work[BREADTH, k] = xs[1, c] - xs[0, c]
+    write_columns(xs, left, right, one, work)
     return top - y, bottom - y, left - x, right - x
 
 
 @device
-def grid_box(xs, ys, x, y):
+def grid_box(xs, ys, x, y, work):
     x0, y0, x1, y1 = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
     return Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), x0)
 
@@ -115,7 +120,7 @@ def grid_box(xs, ys, x, y):
 def grid_extremes(xs, ys, x, y, n, one, divisor, work):
     """Write again the values of the boxes of a row that are beyond the safe range."""
     for k in range(n):
-        work[VALUES, k] = share(grid_box(xs, ys, x + k, y), one, divisor, work[VALUES, k])
+        work[VALUES, k] = share(grid_box(xs, ys, x + k, y, work), one, divisor, work[VALUES, k])
 
 
 @inlined
@@ -171,91 +176,7 @@ def grid_anchor(source, image, number, work):
     cell, shape = divmod(number - planes[part, NUMBER], planes[part, STEP])
     row, column = divmod(cell, planes[part, COLUMNS])
     x, y = planes[part + shape, X] + column, planes[part + shape, Y] + row
-    return grid_box(xs, ys, x, y)
-
-
-@device
-def grid_unfold(source, image, before, screenable, work):
-    """Pack all anchors of a grid as plain boxes."""
-    planes, xs, ys, which = source[0], source[2], source[3], source[7]
-    n, begin, end, screenable = grid_open(source, image, before, screenable, work)
-    if before >= 0 and which[before] == which[image]:
-        return n, 0, 1, screenable
-    for part in range(begin, end):
-        a = planes[part, NUMBER]
-        for y in range(planes[part, Y], planes[part, Y] + planes[part, ROWS]):
-            for x in range(planes[part, X], planes[part, X] + planes[part, COLUMNS]):
-                x0, y0, x1, y1 = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
-                work[0, a], work[1, a], work[2, a], work[3, a] = x0, y0, x1, y1
-                work[4, a] = safe_area(x0, y0, x1, y1)
-                a += planes[part, STEP]
-    return n, 0, 1, screenable
-
-
-# Plain boxes: the packed anchors of an image are one part, and its rows are blocks of them. `starts` cuts the boxes
-# into sets, and `which` says which set each image has.
-
-
-@device
-def boxes_open(source, image, before, screenable, work):
-    boxes, starts, which = source[0], source[1], source[2]
-    first, last = starts[which[image]], starts[which[image] + 1]
-    if before < 0 or which[before] != which[image]:
-        screenable = pack(boxes, first, last, False, work)
-    return last - first, 0, 1, screenable
-
-
-@device
-def boxes_window(source, part, n, one, below, screenable, work):
-    return 0, (n + BLOCK - 1) // BLOCK, 0, n
-
-
-@device
-def boxes_extremes(first, n, one, divisor, work):
-    """Write again the values of n boxes from a place on that are beyond the safe range."""
-    for j in range(first, first + n):
-        work[VALUES, j] = share(box_at(work, j), one, divisor, work[VALUES, j])
-
-
-@inlined
-def boxes_row(source, part, row, left, right, one, below, screenable, divisor, work):
-    first = row * BLOCK
-    n = min(BLOCK, right - first)
-    lanes = whole_lanes(n)
-    if screenable:
-        least = below if divisor == BY_UNION else type(below)(0)
-        p, q = screen_terms(least, type(below)(np.finfo(work.dtype).eps), NEEDS_IOU)
-        if none_above(one, p, q, work, first, lanes):
-            return first, 1, first, 0
-    if divisor == BY_UNION:
-        for k in range(lanes):
-            j = np.uint64(first + k)
-            other = box_at(work, j)
-            inter = intersection(other, one)
-            work[VALUES, j] = ratio(inter, other.area + one.area - inter)
-    else:
-        for k in range(lanes):
-            j = np.uint64(first + k)
-            other = box_at(work, j)
-            work[VALUES, j] = ratio(intersection(other, one), other.area if divisor == BY_ANCHOR else one.area)
-    if not screenable:
-        boxes_extremes(first, n, one, divisor, work)
-    return first, 1, first, n
-
-
-@device
-def boxes_levels(source):
-    return source[3], source[2], source[4]
-
-
-@device
-def boxes_upper_bound(source, part, one):
-    return one.area
-
-
-@device
-def boxes_anchor(source, image, number, work):
-    return box_at(work, number)
+    return grid_box(xs, ys, x, y, work)
 
 
 @device
@@ -264,18 +185,8 @@ def grid_exclude(n, claimer, touched, work):
     return 0
 
 
-@device
-def boxes_exclude(n, claimer, touched, work):
-    m = 0
-    for a in range(n):
-        if work[0, a] != work[0, a]:
-            claimer[a] = DISREGARDED
-            touched[m] = a
-            m += 1
-    return m
-
-
 GRID = {
+    "WORK": VALUES + 1,
     "opened": grid_open,
     "window": grid_window,
     "measure": grid_row,
@@ -284,13 +195,3 @@ GRID = {
     "levels_of": grid_levels,
     "exclude": grid_exclude,
 }
-BOXES = {
-    "opened": boxes_open,
-    "window": boxes_window,
-    "measure": boxes_row,
-    "upper_bound": boxes_upper_bound,
-    "anchor_of": boxes_anchor,
-    "levels_of": boxes_levels,
-    "exclude": boxes_exclude,
-}
-UNFOLDED = {**BOXES, "opened": grid_unfold, "levels_of": grid_levels, "exclude": grid_exclude}

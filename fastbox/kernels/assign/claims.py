@@ -11,11 +11,12 @@ Functions that loop over candidates are bound anew for each source of candidates
 from __future__ import annotations
 
 from fastbox.kernels.assign import candidates
-from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED, VALUES
+from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED
 from fastbox.kernels.build.device import device
 from fastbox.kernels.codes import BY_UNION, FIRST, LAST, TIES
+from fastbox.kernels.compare.measure import VALUES
 
-# Bound anew for each source; here these are a grid's.
+# Bound anew for each source, and VALUES for each geometry; here these are a grid's.
 window, measure, upper_bound = candidates.grid_window, candidates.grid_row, candidates.grid_upper_bound
 
 
@@ -39,14 +40,14 @@ def disregard(source, place, region, most, divisor, state, m, work):
     return m
 
 
-def highest(source, place, one, claimer, ignored, work):
-    """Find a truth's highest IoU with an anchor that is not ignored.
+def highest(source, place, one, zero, claimer, ignored, work):
+    """Find a truth's highest IoU with an anchor that is not ignored, from zero on, in the dtype of zero.
 
     The part of the highest upper bound comes first, and of that part the middle row: their values exclude nearly all
     other rows.
     """
     _, n, begin, end, screenable = place
-    best = type(one.area)(0)
+    best = zero
     likely, most = begin, type(one.area)(-1)
     for part in range(begin, end):
         bound = upper_bound(source, part, one)
@@ -63,7 +64,7 @@ def highest(source, place, one, claimer, ignored, work):
         for row in range(top, bottom):
             number, step, offset, width = measure(source, part, row, left, right, one, best, screenable, BY_UNION, work)
             for k in range(width):
-                v = work[VALUES, offset + k]
+                v = type(zero)(work[VALUES, offset + k])
                 if v > best and not (ignored and claimer[number + k * step] == DISREGARDED):
                     best = v
     return best

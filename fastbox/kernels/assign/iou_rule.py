@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.assign import candidates
+from fastbox.kernels.assign import blocks, candidates
 from fastbox.kernels.assign.atss import by_statistics
-from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED, VALUES
+from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED
 from fastbox.kernels.assign.claims import by_iou, claim, disregard, highest
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import ALL_NEGATIVE, AT_ZERO, FIRST, OWN, TIES
-from fastbox.kernels.compare.measure import doubled
-from fastbox.kernels.geometry.extremes import robust_iou
+from fastbox.kernels.compare.measure import VALUES, doubled, like_tiles
+from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import smaller
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 
-# Kernel binds these anew for each source; here they are a grid's.
+# Kernel binds these anew for each source; here they are a grid's. WORK: the rows of the work space.
+WORK = candidates.GRID["WORK"]
 opened, anchor_of, exclude, take = candidates.grid_open, candidates.grid_anchor, candidates.grid_exclude, by_iou
 
 
@@ -51,7 +52,7 @@ def ascend(numbers, n):
 @device
 def packed(boxes, first, last, like):
     """Return boxes packed in a tile of their own, and whether their areas are screenable."""
-    tile = np.empty((6, whole_lanes(last - first)), like.dtype)
+    tile = np.empty((VALUES, whole_lanes(last - first)), like_tiles(like).dtype)
     return tile, pack(boxes, first, last, False, tile)
 
 
@@ -75,7 +76,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
     T = thresholds.dtype.type
     zero = T(0)
     background = label_of(zero, thresholds, labels)
-    work = np.empty((VALUES + 1, width), thresholds.dtype)
+    work = np.empty((WORK, width), like_tiles(thresholds).dtype)
     anchors, found_labels = np.empty(256, np.int64), np.empty(256, np.int8)
     rows, values = np.empty(256, np.int64), np.empty(256, thresholds.dtype)
     found = 0
@@ -112,7 +113,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         for g in range(e - s):
             one, best[g], reached[s + g] = box_at(tile, g), T(-1), T(np.nan)
             if one.x0 == one.x0:
-                v = highest(arrays, place, one, claimer, ignored > 0, work)
+                v = highest(arrays, place, one, zero, claimer, ignored > 0, work)
                 reached[s + g] = v
                 if flags & (TIES | FIRST) and v >= min_claim and (v > zero or flags & AT_ZERO):
                     best[g] = v
@@ -159,7 +160,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
                 elif v < keep:
                     anchor, v = anchor_of(arrays, image, a, work), zero
                     for k in range(e - s):
-                        met = robust_iou(anchor, box_at(tile, k))
+                        met = robust(anchor, box_at(tile, k), zero)
                         if met > v:
                             v, truth = met, s + k
                 truth = valid if truth < 0 else truth
@@ -191,48 +192,48 @@ def _for_source(label, source, **loops):
     return {**source, **{name: device(rebound(loop, source, label)) for name, loop in loops.items()}}
 
 
-def _by_iou(label, source):
+def with_iou(label, source):
+    """Return the names of the kernel for a source whose anchors truths take by their IoU."""
     return _for_source(label, source, disregard=disregard, highest=highest, take=by_iou)
 
 
-def _by_statistics(label, source):
+def with_statistics(label, source):
+    """Return the names of the kernel for a source whose anchors truths take by the statistics of their IoUs."""
     return {**_for_source(label, source, highest=highest, take=by_statistics), "disregard": no_regions}
 
 
-def _signature(source):
-    def signature(t):
+def signature(source, boxes=side):
+    """Return the types of the arguments by dtype, given the types of a source and of boxes."""
+
+    def of_dtype(t):
         i1, i4 = types.int8, types.int32
-        boxes = group(side(t), readonly(i8))
+        sides = group(boxes(t), readonly(i8))
         rule = group(readonly(t), readonly(i1), i8, t, i8, t, t)
         outputs = group(vector(i1), vector(i8), vector(t), vector(t), vector(i8))
         span, layout, space = group(i8, i8), group(readonly(i8), types.boolean), group(vector(i4), vector(i4))
         found = group(vector(i8), vector(i1), vector(i8), vector(t))
-        return found(group(source(t), i8), rule, boxes, boxes, span, layout, outputs, space)
+        return found(group(source(t, boxes), i8), rule, sides, sides, span, layout, outputs, space)
 
-    return signature
+    return of_dtype
 
 
-def _planes(t):
+def planes(t, boxes):
+    """Return the types of a grid."""
     return group(vector(i8, 2), *[vector(t, 2)] * 3, *[vector(i8)] * 4, vector(i8, 2), i8)
 
 
-def _plain(t):
-    return group(side(t), readonly(i8), readonly(i8), readonly(i8, 2), i8)
+def plain(t, boxes):
+    """Return the types of boxes as anchors."""
+    return group(boxes(t), readonly(i8), readonly(i8), readonly(i8, 2), i8)
 
 
 GRID = Kernel(
     assign,
-    _signature(_planes),
-    {
-        "grid": _by_iou("grid", candidates.GRID),
-        "grid atss": _by_statistics("grid_atss", candidates.UNFOLDED),
-    },
+    signature(planes),
+    {"grid": with_iou("grid", candidates.GRID), "grid atss": with_statistics("grid_atss", blocks.UNFOLDED)},
 )
 BOXES = Kernel(
     assign,
-    _signature(_plain),
-    {
-        "boxes": _by_iou("boxes", candidates.BOXES),
-        "boxes atss": _by_statistics("boxes_atss", candidates.BOXES),
-    },
+    signature(plain),
+    {"boxes": with_iou("boxes", blocks.BOXES), "boxes atss": with_statistics("boxes_atss", blocks.BOXES)},
 )

@@ -1,18 +1,18 @@
-"""Greedy matching of quadrilaterals: the kernel of plain boxes, bound to their geometry."""
+"""The kernels that assign quadrilaterals, and rectangles and plain boxes beside them."""
 
 from __future__ import annotations
 
-from fastbox.kernels.assign.greedy import greedy, signature
-from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.types import side
+from fastbox.kernels.assign.geometry import kernels_of
+from fastbox.kernels.build.device import inlined
+from fastbox.kernels.codes import XYXY
 from fastbox.kernels.compare.quads import BOUND
 from fastbox.kernels.geometry.rotated_metrics import OF_QUADS
 
-_INSIDE = {"iof": OF_QUADS["iof"], "iof_of": OF_QUADS["iof"]}  # the share of a detection in a crowd
 
-GREEDY = Kernel(
-    greedy,
-    lambda t: signature(t, lambda t: side(t, 8)),
-    {name: {**names, **_INSIDE} for name, names in BOUND.items()},
-    __name__,
-)
+@inlined
+def as_side(corners, row):
+    x0, y0, x1, y1 = corners[row], corners[row + 1], corners[row + 2], corners[row + 3]
+    return XYXY, x0, y0, x1, y1, x0, x0, x0, x0
+
+
+BOXES, GREEDY, GRID = kernels_of(BOUND, OF_QUADS["iof"], as_side, {}, 8, __name__)
