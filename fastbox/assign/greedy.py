@@ -14,12 +14,12 @@ from fastbox.evaluation.protocols.coco import COCO
 from fastbox.kernels.codes import PLAIN
 from fastbox.kernels.metrics import FACTS, METRICS
 from fastbox.ops.checks import check_metric
-from fastbox.ops.geometry import args_of, geometry_of
+from fastbox.ops.geometry import sides_of
 from fastbox.values.arguments import both_or_neither, named
 from fastbox.values.flags import as_flags
 from fastbox.values.groups import groups_of_rows
 from fastbox.values.labels import as_labels, codes_of
-from fastbox.values.numbers import as_column, as_floats, as_number_from, in_dtype
+from fastbox.values.numbers import as_column, as_floats, as_number_from, below_rounded, in_dtype
 
 __all__ = ["match_greedy"]
 
@@ -91,12 +91,11 @@ def match_greedy(
     given = as_column(as_floats(scores, "scores"), "scores", len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
     crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
-    least = in_dtype(min(threshold, COCO.greatest_threshold), a.dtype)
-    below = np.nextafter(least, a.dtype.type(-np.inf))
-    found = GreedyMatches(np.full(len(a), -1, np.int64), np.full(len(a), np.nan, a.dtype))
-    geometry = geometry_of(a, b)
-    kernel = parallel.kernels(f"assign.{'greedy' if geometry == PLAIN else geometry}").GREEDY[a.dtype, metric]
-    args_a, args_b = args_of(a, b)
+    geometry, dtype, (args_a, args_b) = sides_of(a, b)
+    below = below_rounded(in_dtype(min(threshold, COCO.greatest_threshold), a.dtype), dtype)
+    limits = np.nextafter(below, dtype.type(np.inf)), below
+    matches, values = np.full(len(a), -1, np.int64), np.full(len(a), np.nan, dtype)
+    kernel = parallel.kernels(f"assign.{'greedy' if geometry == PLAIN else geometry}").GREEDY[dtype, metric]
     wanted = args_b, starts_b, kinds_b, crowds
     order = np.empty(len(a), np.int64)
 
@@ -105,10 +104,10 @@ def match_greedy(
         image = groups_of_rows(starts_a[first : last + 1])
         ranked = np.lexsort((-given[rows], image)) + rows.start
         order[rows] = np.where(np.isnan(given[ranked]), -1, ranked)
-        kernel((args_a, starts_a, order, kinds_a), wanted, (least, below), (first, last), tuple(found))
+        kernel((args_a, starts_a, order, kinds_a), wanted, limits, (first, last), (matches, values))
 
     parallel.run(match, parallel.cut(costs_of(starts_a, starts_b)))
-    return found
+    return GreedyMatches(matches, values.astype(a.dtype, copy=False))
 
 
 def _codes(classes: ArrayLike | None, truth_classes: ArrayLike | None, n: int, m: int) -> tuple[Ints, Ints]:

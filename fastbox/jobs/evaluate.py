@@ -254,7 +254,7 @@ def _kernels(params: Params, geometry: str) -> Sequence[tuple[str, str, str]]:
         return KERNELS
     match = "MATCH_ANY" if params.record.takes == "any" else "MATCH"
     own = [(f"evaluate.{geometry}", name, params.metric) for name in (match, "CLASSIFY_ERRORS")]
-    return *own, (f"suppress.{geometry}", "PACK", ""), *SORTING, TRACE
+    return *own, (f"compare.{geometry}", "PACK", ""), *SORTING, TRACE
 
 
 def _samples(params: Params, samples: int, compare: bool) -> int:

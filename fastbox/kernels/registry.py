@@ -59,9 +59,9 @@ LISTED = {
 }
 
 # The kernels of rotated boxes, which are compiled ahead only if asked for.
-_COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MATRIX", "PAIRS", "TOP")
+_COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MATRIX", "PACK", "PAIRS", "TOP")
 _EVALUATE = ("CLASSIFY_ERRORS", "MATCH", "MATCH_ANY")
-_SUPPRESS = ("PACK", "RESOLVE_ARRANGED", "RESOLVE_SEGMENTS")
+_SUPPRESS = ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS")
 ROTATED = {
     "assign.quads": ("BOXES", "GREEDY", "GRID"),
     "assign.rotated": ("BOXES", "GREEDY", "GRID"),

@@ -1,8 +1,12 @@
-"""The geometry of two sets of boxes: its kernels, and its boxes as their arguments."""
+"""The geometry of two sets of boxes: its kernels, and its boxes as their arguments.
+
+Plain boxes are packed by every kernel, tile by tile. Packing others takes a sine and more, so they are packed once, and
+kernels copy tiles.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +16,9 @@ from fastbox.boxes.base import Collection
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.kernels.codes import PLAIN, QUADS
 
-__all__ = ["args_of", "geometry_of", "kernel_of", "packed"]
+__all__ = ["Sides", "geometry_of", "packed", "sides_of"]
 
+F8: np.dtype[Any] = np.dtype(np.float64)
 PACKED_TOGETHER = 4096  # boxes packed by a thread before another one pays
 
 _OF_PLAIN = {  # the others are in modules with the name of the geometry, in the same folders
@@ -39,24 +44,48 @@ def geometry_of(*sides: Any) -> str:
     return found
 
 
-def kernel_of(which: str, geometry: str) -> Any:
-    """Return a kernel that compares boxes of a geometry."""
-    if geometry != PLAIN:
-        return getattr(parallel.kernels(f"compare.{geometry}"), which)
-    module, name = _OF_PLAIN[which]
-    return getattr(parallel.kernels(module), name)
+class Sides(NamedTuple):
+    """Two sets of boxes in their common geometry.
+
+    Attributes
+    ----------
+    geometry : str
+    dtype : dtype
+        The dtype in which values are compared: that of plain boxes, float64 of all others.
+    args : tuple
+        Both sets as kernels take them.
+    """
+
+    geometry: str
+    dtype: np.dtype[Any]
+    args: tuple[Any, Any]
+
+    @property
+    def fields(self) -> int:
+        """The numbers of a packed box."""
+        return 6 if self.geometry == PLAIN else len(self.args[0])
+
+    def kernel(self, which: str, metric: str = "", dtype: np.dtype[Any] | None = None) -> Any:
+        """Return a kernel that compares the boxes; `dtype` is that of what is written, if another."""
+        if self.geometry == PLAIN:
+            module, name = _OF_PLAIN[which]
+        else:
+            module, name = f"compare.{self.geometry}", which
+        return getattr(parallel.kernels(module), name)[self.dtype if dtype is None else dtype, metric]
 
 
-def args_of(*sides: Collection) -> tuple[tuple[Any, ...], ...]:
-    """Return sets of boxes as kernels of their common geometry take them."""
-    geometry = geometry_of(*sides)
-    return tuple(side.kernel_args(geometry) for side in sides)
+def sides_of(a: Collection, b: Collection) -> Sides:
+    """Return two sets of boxes of one dtype in their common geometry."""
+    geometry = geometry_of(a, b)
+    if geometry == PLAIN:
+        return Sides(geometry, a.dtype, (a.kernel_args(), b.kernel_args()))
+    here = packed(a, geometry)
+    return Sides(geometry, F8, (here, here if a is b else packed(b, geometry)))
 
 
 def packed(boxes: Collection, geometry: str) -> NDArray[np.float64]:
     """Return boxes as a tile of a geometry that is not plain: float64, a row for each number of a packed box."""
-    kernels = parallel.kernels(f"suppress.{geometry}")
-    tile = np.empty((kernels.FIELDS, len(boxes)))
-    pack, given = kernels.PACK[boxes.dtype, ""], boxes.kernel_args(geometry)
+    tile = np.empty((parallel.kernels(f"geometry.{geometry}").FIELDS, len(boxes)))
+    pack, given = parallel.kernels(f"compare.{geometry}").PACK[boxes.dtype, ""], boxes.kernel_args(geometry)
     parallel.run(pack, [(given, span, tile) for span in parallel.blocks(len(boxes), PACKED_TOGETHER, PACKED_TOGETHER)])
     return tile

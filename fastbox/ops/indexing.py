@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.base import Collection
-from fastbox.kernels.codes import QUADS, ROTATED
-from fastbox.ops.geometry import args_of, geometry_of, kernel_of
+from fastbox.ops.geometry import Sides
 
 __all__ = ["GAIN", "Indexed", "crowded", "fill_zeros", "groups_of", "order", "plan", "query"]
 
@@ -28,8 +27,6 @@ PIECES_PER_THREAD = 32  # the cost of a piece is not known beforehand
 ROWS_PER_PIECE = 16_384
 ROWS_FILLED = 65_536  # rows filled up together
 LINE = 64  # bytes
-# The numbers of a packed box of other geometries, and their dtype.
-FIELDS = {ROTATED: (11, np.dtype(np.float64)), QUADS: (24, np.dtype(np.float64))}
 
 
 class Indexed(NamedTuple):
@@ -43,9 +40,7 @@ class Indexed(NamedTuple):
     groups: NDArray[np.int64]
 
 
-def plan(
-    a: Collection, b: Collection, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], *, angles: bool
-) -> list[Indexed]:
+def plan(sides: Sides, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], *, angles: bool) -> list[Indexed]:
     """Index the images for which a sample of groups shows that an index leaves fewer pairs to measure.
 
     Images with areas so small or large that screening is off are not indexed, nor images in which most boxes overlap.
@@ -55,20 +50,18 @@ def plan(
     large = large[(rows_a[large] > 0) & (rows_b[large] > 0)]
     if not large.size:
         return []
-    geometry = geometry_of(a, b)
-    build = kernel_of("BUILD", geometry)[a.dtype, ""]
-    args_a, args_b = args_of(a, b)
-    sides = (args_a, starts_a, ROWS_TOGETHER), (args_b, starts_b, COLS_TOGETHER)
+    build = sides.kernel("BUILD")
+    both = (sides.args[0], starts_a, ROWS_TOGETHER), (sides.args[1], starts_b, COLS_TOGETHER)
 
     def sort(image: int, which: int, room: tuple[Any, ...]) -> Any:
-        boxes, starts, together = sides[which]
+        boxes, starts, together = both[which]
         screenable, cells, *layout = build(boxes, (starts[image], starts[image + 1]), angles, together, room)
         ids, ordered, begins = room[:3]
         return screenable, (ids, ordered, begins[: cells + 1], *layout)
 
     wanted = [(int(image), which) for image in large for which in (0, 1)]
-    counts = [(int(rows_b[image] if which else rows_a[image]), sides[which][2][1]) for image, which in wanted]
-    rooms = _rooms(counts, *FIELDS.get(geometry, (6, a.dtype)))
+    counts = [(int(rows_b[image] if which else rows_a[image]), both[which][2][1]) for image, which in wanted]
+    rooms = _rooms(counts, sides.fields, sides.dtype)
     built = parallel.run(sort, [(*one, room) for one, room in zip(wanted, rooms, strict=True)])
     found = []
     for k, image in enumerate(large.tolist()):

@@ -16,10 +16,10 @@ from fastbox.ops import few
 from fastbox.ops import indexing as index
 from fastbox.ops.bins import edges_of
 from fastbox.ops.checks import STREAMED_BYTES, as_collection, as_two, by_image, output
-from fastbox.ops.geometry import args_of, geometry_of, kernel_of
+from fastbox.ops.geometry import Sides, sides_of
 from fastbox.ops.result import Best, Pairs, Ragged, Top
 from fastbox.values.arguments import named
-from fastbox.values.numbers import as_number, in_dtype, shown
+from fastbox.values.numbers import as_number, below_rounded, in_dtype, shown
 
 __all__ = ["aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
@@ -73,10 +73,10 @@ def pairwise(
     shape = (int(offsets[-1]),) if grouped else (len(a), len(b))
     reused = out is not None
     out = output(out, shape, a.dtype)
-    geometry = geometry_of(a, b)
-    kernel = kernel_of("MATRIX", geometry)[a.dtype, metric]
-    common = _arguments(a, b, starts_a, starts_b, beta)
-    written = offsets, reused and out.nbytes >= STREAMED_BYTES and geometry == PLAIN, out.reshape(-1)
+    sides = sides_of(a, b)
+    kernel = sides.kernel("MATRIX", metric, a.dtype)
+    common = _arguments(sides, a.dtype, starts_a, starts_b, beta)
+    written = offsets, reused and out.nbytes >= STREAMED_BYTES and sides.geometry == PLAIN, out.reshape(-1)
     parallel.run(kernel, [(*common, span, written) for span in parallel.cuts(starts_a, starts_b)])
     return Ragged(out, offsets, shapes) if grouped else out
 
@@ -109,10 +109,10 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
     out = output(out, (len(a),), a.dtype)
 
-    kernel = kernel_of("ALIGNED", geometry_of(a, b))[a.dtype, metric]
-    (args_a, args_b), beta = args_of(a, b), in_dtype(beta, a.dtype)
+    sides, beta = sides_of(a, b), in_dtype(beta, a.dtype)
+    kernel = sides.kernel("ALIGNED", metric, a.dtype)
     spans = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
-    parallel.run(kernel, [(beta, args_a, args_b, span, out) for span in spans])
+    parallel.run(kernel, [(beta, *sides.args, span, out) for span in spans])
     return out
 
 
@@ -201,25 +201,23 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     if alone:
         a = b = as_collection(a, "a")
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
-    least = _least(threshold, a.dtype)
-    below = least if FACTS[metric].distance else np.nextafter(least, a.dtype.type(-np.inf))
-    found = _indexed(a, b, starts_a, starts_b, metric) if below >= FACTS[metric].least_of_overlap else []
+    least, sides = _least(threshold, a.dtype), sides_of(a, b)
+    below = least if FACTS[metric].distance else below_rounded(least, sides.dtype)
+    found = _indexed(sides, starts_a, starts_b, metric) if below >= FACTS[metric].least_of_overlap else []
     counts = np.zeros(len(a), np.int64)
-    geometry = geometry_of(a, b)
-    kernel, beta = kernel_of("PAIRS", geometry)[a.dtype, metric], in_dtype(beta, a.dtype)
-    common = _arguments(a, b, starts_a, starts_b, beta, found)
+    common = beta, *_ = _arguments(sides, sides.dtype, starts_a, starts_b, beta, found)
     spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
-    parts = parallel.run(kernel, [(*common, span, (below, alone), counts) for span in spans])
+    parts = parallel.run(sides.kernel("PAIRS", metric), [(*common, span, (below, alone), counts) for span in spans])
     if found:
-        parts += index.query(kernel_of("INDEXED_PAIRS", geometry)[a.dtype, metric], beta, found, (below, alone), counts)
+        parts += index.query(sides.kernel("INDEXED_PAIRS", metric), beta, found, (below, alone), counts)
     ends = np.cumsum(counts)
     total = int(counts.sum())
-    pairs = Pairs(np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, a.dtype))
-    scatter, places = parallel.kernels("compare.dense").SCATTER[a.dtype, ""], ends - counts
-    parallel.run(scatter, [(part, places, tuple(pairs)) for part in parts])
+    rows, cols, values = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, sides.dtype)
+    scatter, places = parallel.kernels("compare.dense").SCATTER[sides.dtype, ""], ends - counts
+    parallel.run(scatter, [(part, places, (rows, cols, values)) for part in parts])
     if found:
-        index.order(found, ends, pairs.cols, pairs.values)
-    return pairs
+        index.order(found, ends, cols, values)
+    return Pairs(rows, cols, values.astype(a.dtype, copy=False))
 
 
 @named
@@ -262,9 +260,10 @@ def histogram(
         raise ValueError(f"expected bins to be a whole number of at least 1, got {shown(bins)}")
     if range is None and not FACTS[metric].bounded:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
-    edges = edges_of(bins, FACTS[metric].range if range is None else range, a.dtype)
-    kernel = kernel_of("HISTOGRAM", geometry_of(a, b))[a.dtype, metric]
-    common = _arguments(a, b, starts_a, starts_b, beta)
+    sides = sides_of(a, b)
+    edges = edges_of(bins, FACTS[metric].range if range is None else range, sides.dtype)
+    kernel = sides.kernel("HISTOGRAM", metric)
+    common = _arguments(sides, sides.dtype, starts_a, starts_b, beta)
 
     def count(*span: int) -> NDArray[np.int64]:
         counts = np.zeros(bins, np.int64)
@@ -287,13 +286,13 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
     if met is not None:
         return few.leaders(met, k, metric)
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
-    which = which if geometry_of(a, b) == PLAIN else "TOP"  # of one: only measured where frames leave room
-    found = _indexed(a, b, starts_a, starts_b, metric)
-    values, indices = _dense_leaders(a, b, starts_a, starts_b, k, metric, beta, which, found)
+    sides = sides_of(a, b)
+    which = which if sides.geometry == PLAIN else "TOP"  # of one: only measured where frames leave room
+    found = _indexed(sides, starts_a, starts_b, metric)
+    values, indices = _dense_leaders(sides, starts_a, starts_b, k, metric, beta, which, found)
     if found:
         outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-        kernel = kernel_of(f"INDEXED_{which}", geometry_of(a, b))[a.dtype, metric]
-        index.query(kernel, in_dtype(beta, a.dtype), found, outputs)
+        index.query(sides.kernel(f"INDEXED_{which}", metric), in_dtype(beta, sides.dtype), found, outputs)
     for one in found:
         if FACTS[metric].zero_apart:
             index.fill_zeros(one, a, b, values, indices)
@@ -301,14 +300,13 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
         rows = one.rows[0] + np.flatnonzero(indices[slice(*one.rows), -1] < 0)
         others = b[slice(*one.cols)]
         ends = np.array([0, len(rows)]), np.array([0, len(others)])
-        values[rows], columns = _dense_leaders(a[rows], others, *ends, k, metric, beta, which)
+        values[rows], columns = _dense_leaders(sides_of(a[rows], others), *ends, k, metric, beta, which)
         indices[rows] = np.where(columns < 0, -1, columns + one.cols[0])
-    return values, indices
+    return values.astype(a.dtype, copy=False), indices
 
 
 def _dense_leaders(
-    a: Collection,
-    b: Collection,
+    sides: Sides,
     starts_a: NDArray[np.int64],
     starts_b: NDArray[np.int64],
     k: int,
@@ -317,18 +315,18 @@ def _dense_leaders(
     which: str,
     found: Sequence[index.Indexed] = (),
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    values, indices = np.empty((len(a), k), a.dtype), np.empty((len(a), k), np.int64)
-    kernel = kernel_of(which, geometry_of(a, b))[a.dtype, metric]
-    common = _arguments(a, b, starts_a, starts_b, beta, found)
+    rows = int(starts_a[-1])
+    values, indices = np.empty((rows, k), sides.dtype), np.empty((rows, k), np.int64)
+    common = _arguments(sides, sides.dtype, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
     spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
-    parallel.run(kernel, [(*common, span, outputs) for span in spans])
+    parallel.run(sides.kernel(which, metric), [(*common, span, outputs) for span in spans])
     return values, indices
 
 
 def _arguments(
-    a: Collection,
-    b: Collection,
+    sides: Sides,
+    dtype: np.dtype[Any],
     starts_a: NDArray[np.int64],
     starts_b: NDArray[np.int64],
     beta: float,
@@ -337,13 +335,13 @@ def _arguments(
     skip = np.zeros(len(starts_a) - 1, np.bool_)  # the images that have an index: dense kernels leave them out
     if found:
         skip[[one.image for one in found]] = True
-    return in_dtype(beta, a.dtype), args_of(a, b), (starts_a, starts_b, skip)
+    return in_dtype(beta, dtype), sides.args, (starts_a, starts_b, skip)
 
 
 def _indexed(
-    a: Collection, b: Collection, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
+    sides: Sides, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], metric: str
 ) -> list[index.Indexed]:
-    rows_a, rows_b, facts = len(a), len(b), FACTS[metric]
+    rows_a, rows_b, facts = int(starts_a[-1]), int(starts_b[-1]), FACTS[metric]
     if facts.screen == NO_SCREEN or rows_a * rows_b < index.GAIN * (rows_a + rows_b):  # nor has any image enough pairs
         return []
-    return index.plan(a, b, starts_a, starts_b, angles=facts.angles or geometry_of(a, b) != PLAIN)
+    return index.plan(sides, starts_a, starts_b, angles=facts.angles or sides.geometry != PLAIN)

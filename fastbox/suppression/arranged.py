@@ -12,11 +12,10 @@ from fastbox import parallel
 from fastbox.boxes.base import Collection
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.kernels.codes import QUADS
-from fastbox.ops.geometry import packed
+from fastbox.ops.geometry import F8, packed
 
 __all__ = ["Arranged", "arranged"]
 
-F8: np.dtype[Any] = np.dtype(np.float64)
 Places = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "as_number_from",
     "as_sides",
     "as_whole",
+    "below_rounded",
     "in_dtype",
     "is_missing",
     "reads_as_number",
@@ -179,6 +180,20 @@ def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
         return dtype.type(value)
     with np.errstate(over="ignore"):
         return dtype.type(value)
+
+
+def below_rounded(least: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the greatest float of a dtype that is below a float of another dtype once it is rounded to that.
+
+    >>> below = below_rounded(np.float32(0.5), np.dtype(np.float64))
+    >>> bool(np.float32(below) < 0.5), bool(np.float32(np.nextafter(below, 1)) < 0.5)
+    (True, False)
+    """
+    before = np.nextafter(least, type(least)(-np.inf))
+    if least.dtype == dtype:
+        return before
+    halfway = 0.5 * dtype.type(before) + 0.5 * dtype.type(least)
+    return halfway if in_dtype(halfway, least.dtype) < least else np.nextafter(halfway, dtype.type(-np.inf))
 
 
 def as_whole(value: Any, name: str, least: int = 0) -> int:

@@ -15,6 +15,7 @@ from support.paths import WITHOUT_JIT
 
 import fastbox
 from fastbox.ops import indexing as index
+from fastbox.ops.geometry import sides_of
 
 Array = NDArray[Any]
 
@@ -129,7 +130,7 @@ def test_images_with_and_without_an_index(monkeypatch: pytest.MonkeyPatch) -> No
     offsets = np.cumsum([0, *sizes])
     a = fastbox.Boxes(layout("uniform", int(offsets[-1]), 1), offsets=offsets)
     b = fastbox.Boxes(layout("uniform", int(offsets[-1]), 2)[::-1], offsets=offsets)
-    planned = index.plan(a, b, offsets, offsets, angles=False)
+    planned = index.plan(sides_of(a, b), offsets, offsets, angles=False)
     assert [one.image for one in planned] == [2, 5, 6]
     agree(lambda: fastbox.best(a, b))
     agree(lambda: fastbox.top(a, b, 2))
@@ -169,15 +170,15 @@ def test_it_is_chosen_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def planned(corners: Array) -> list[index.Indexed]:
         side = fastbox.Boxes(corners)
-        return index.plan(side, side, ends, ends, angles=False)
+        return index.plan(sides_of(side, side), ends, ends, angles=False)
 
     assert planned(layout("uniform", 4000, 1))
     assert not planned(layout("all equal", 4000, 1)), "most boxes meet"
     few = np.array([0, 400])
     side = fastbox.Boxes(layout("uniform", 400, 1))
-    assert not index.plan(side, side, few, few, angles=False), "too few boxes to sort"
+    assert not index.plan(sides_of(side, side), few, few, angles=False), "too few boxes to sort"
     vast = fastbox.Boxes(layout("uniform", 4000, 1).astype(np.float64) * 1e30)
-    assert not index.plan(vast, vast, ends, ends, angles=False), "areas that screening can't take"
+    assert not index.plan(sides_of(vast, vast), ends, ends, angles=False), "areas that screening can't take"
 
 
 @pytest.mark.slow

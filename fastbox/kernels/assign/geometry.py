@@ -15,7 +15,7 @@ from fastbox.kernels.assign.blocks import as_side, measured
 from fastbox.kernels.assign.candidates import COLUMNS, NUMBER, STEP, Y
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.types import side
+from fastbox.kernels.build.types import f8, packed, side
 from fastbox.kernels.compare.measure import BLOCK
 from fastbox.kernels.geometry.rotated import FIELDS, box_at, pack
 
@@ -69,13 +69,15 @@ def grid_row(source, part, row, left, right, one, below, screenable, divisor, wo
     return planes[part, NUMBER] + (row * planes[part, COLUMNS] + left) * step, step, 0, n
 
 
-def kernels_of(bound, iof, sided, ranked, columns, module):
+def kernels_of(bound, pack, iof, sided, ranked, columns, module):
     """Return the kernels of a geometry.
 
     Parameters
     ----------
     bound
         The names that kernels are bound to, by metric, as in `compare`.
+    pack
+        Writes boxes to a tile.
     iof
         The formula of the share of a box that lies in another one.
     sided
@@ -89,7 +91,7 @@ def kernels_of(bound, iof, sided, ranked, columns, module):
     """
     iou, label = bound["iou"], str(columns)
     names = {name: iou[name] for name in ("VALUES", "box_at", "like_tiles", "measure_above", "none_above")}
-    once = {"pack": iou["pack"], "robust": iou["value"], "iof": iof}  # not inlined, which saves compiling them again
+    once = {"pack": pack, "robust": iou["value"], "iof": iof}  # not inlined, which saves compiling them again
     names |= {name: device(rebound(function, {}, f"once_{label}")) for name, function in once.items()}
     names |= {"as_side": sided, "boxes_extremes": boxes_extremes, **ranked}
     names |= {"FRAMES": names["VALUES"] + 1, "LEFT": names["VALUES"] + 1, "WORK": names["VALUES"] + 2}
@@ -117,7 +119,7 @@ def kernels_of(bound, iof, sided, ranked, columns, module):
         Kernel(iou_rule.assign, iou_rule.signature(iou_rule.plain, sides), of_boxes, module),
         Kernel(
             greedy.greedy,
-            lambda t: greedy.signature(t, sides),
+            lambda t: greedy.signature(f8, packed),
             {name: {**one, **inside} for name, one in bound.items()},
             module,
         ),

@@ -6,6 +6,7 @@ from fastbox.kernels.assign.geometry import kernels_of
 from fastbox.kernels.build.device import inlined
 from fastbox.kernels.codes import XYXY
 from fastbox.kernels.compare.quads import BOUND
+from fastbox.kernels.geometry.quads import pack
 from fastbox.kernels.geometry.rotated_metrics import OF_QUADS
 
 
@@ -15,4 +16,4 @@ def as_side(corners, row):
     return XYXY, x0, y0, x1, y1, x0, x0, x0, x0
 
 
-BOXES, GREEDY, GRID = kernels_of(BOUND, OF_QUADS["iof"], as_side, {}, 8, __name__)
+BOXES, GREEDY, GRID = kernels_of(BOUND, pack, OF_QUADS["iof"], as_side, {}, 8, __name__)

@@ -7,6 +7,7 @@ from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.codes import XYXY
 from fastbox.kernels.compare.rotated import BOUND
 from fastbox.kernels.geometry.formulas import smaller
+from fastbox.kernels.geometry.rotated import pack
 from fastbox.kernels.geometry.rotated_metrics import FORMULAS
 
 
@@ -29,5 +30,5 @@ def depth_in(box, x, y):
 
 
 BOXES, GREEDY, GRID = kernels_of(
-    BOUND, FORMULAS["iof"], as_side, {"centre_of": centre_of, "depth_in": depth_in}, 5, __name__
+    BOUND, pack, FORMULAS["iof"], as_side, {"centre_of": centre_of, "depth_in": depth_in}, 5, __name__
 )

@@ -89,6 +89,11 @@ def side(t: Number, columns: int = 4) -> Tuple:
     return group(i8, *[readonly(t)] * columns)
 
 
+def packed(_: Number) -> Array:
+    """Return the type of boxes of another geometry than plain ones, which are packed whatever their dtype."""
+    return vector(f8, 2)
+
+
 def leaves(kinds: Iterable[Any]) -> list[Any]:
     """List the numbers and arrays of some types, those of tuples one after another."""
     found: list[Any] = []

@@ -1,4 +1,7 @@
-"""The kernels that compare boxes, bound to a geometry: their traversals and reductions are those of plain boxes."""
+"""The kernels that compare boxes, bound to a geometry: their traversals and reductions are those of plain boxes.
+
+Boxes are packed once, by a kernel of its own, and the others copy tiles. So only that one knows formats and dtypes.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,29 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.device import inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.stack import stack_tile
-from fastbox.kernels.build.types import f8, group, i8, side, vector
+from fastbox.kernels.build.types import f8, group, i8, packed, side, vector
 from fastbox.kernels.compare import cell_index, dense, histogram, indexed, matrix
 from fastbox.kernels.compare.measure import BLOCK, whole_vectors, with_loops
 from fastbox.kernels.compare.rotated_measure import ROWS, VALUES
-from fastbox.kernels.geometry.rotated import box_at, pack
+from fastbox.kernels.compare.rotated_measure import copy_tile as pack
+from fastbox.kernels.geometry.pack import COLS
+from fastbox.kernels.geometry.rotated import FIELDS, box_at
+from fastbox.kernels.geometry.rotated import pack as pack_tile
 from fastbox.kernels.geometry.rotated_metrics import iou as value
 
-Kernels = namedtuple("Kernels", "aligned build histogram indexed_pairs indexed_top matrix pairs top")
+Kernels = namedtuple("Kernels", "aligned build histogram indexed_pairs indexed_top matrix pack pairs top")
+
+
+def pack_all(boxes, span, out):
+    """Pack the boxes of a span into the columns of a tile that holds all boxes."""
+    first, last = span
+    tile = np.empty((FIELDS, COLS), np.float64)
+    for s in range(first, last, COLS):
+        n = min(COLS, last - s)
+        pack_tile(boxes, s, s + n, True, tile)
+        for r in range(FIELDS):
+            for j in range(n):
+                out[r, s + j] = tile[r, j]
 
 
 def aligned(beta, a, b, span, out):
@@ -36,40 +54,42 @@ def aligned(beta, a, b, span, out):
             out[np.uint64(s + j)] = tile_b[VALUES, np.uint64(j)]
 
 
-def kernels_of(bound, columns, module):
+def kernels_of(bound, pack_tile, columns, module):
     """Return the kernels of a geometry.
+
+    Values are float64, except those that are written where a caller wants them: of a matrix, and of rows.
 
     Parameters
     ----------
     bound
         The names that kernels are bound to, by metric.
+    pack_tile
+        Writes boxes to a tile.
     columns
         The number of columns of a collection of boxes.
     module
         The name of the module that keeps the kernels.
     """
-    fields = {"FIELDS": next(iter(bound.values()))["FIELDS"]}
-    gather = inlined(rebound(cell_index.gather, fields, str(columns)))
+    shared = {name: next(iter(bound.values()))[name] for name in ("FIELDS", "pack")}
+    gather = inlined(rebound(cell_index.gather, shared, str(columns)))
     indexing = {name: {**names, "gather": gather} for name, names in bound.items()}
-    building = {"": {**fields, "pack": next(iter(bound.values()))["pack"]}}
-
-    def boxes(t):
-        return side(t, columns)
+    counting = with_loops(bound, histogram.keep_overlaps)
 
     def kernel(function, signature, names=bound):
         return Kernel(function, signature, names, module)
 
     return Kernels(
-        kernel(aligned, lambda t: types.void(t, boxes(t), boxes(t), group(i8, i8), vector(t))),
-        kernel(cell_index.build, lambda t: cell_index.build_signature(boxes(t), f8), building),
+        kernel(aligned, lambda t: types.void(t, packed(t), packed(t), group(i8, i8), vector(t))),
+        kernel(cell_index.build, lambda t: cell_index.build_signature(packed(t), f8), {"": shared}),
+        kernel(histogram.histogram, lambda t: histogram.signature(f8, packed), counting),
+        kernel(indexed.pairs, lambda t: indexed.pairs_signature(f8), indexing),
+        kernel(indexed.top, lambda t: indexed.top_signature(f8), indexing),
+        kernel(matrix.matrix, lambda t: matrix.signature(t, packed)),
         kernel(
-            histogram.histogram,
-            lambda t: histogram.signature(t, boxes),
-            with_loops(bound, histogram.keep_overlaps),
+            pack_all,
+            lambda t: types.void(side(t, columns), group(i8, i8), packed(t)),
+            {"": {**shared, "pack_tile": pack_tile}},
         ),
-        kernel(indexed.pairs, lambda t: indexed.pairs_signature(t, f8), indexing),
-        kernel(indexed.top, lambda t: indexed.top_signature(t, f8), indexing),
-        kernel(matrix.matrix, lambda t: matrix.signature(t, boxes)),
-        kernel(dense.pairs, lambda t: dense.pairs_signature(t, boxes)),
-        kernel(dense.top, lambda t: dense.top_signature(t, boxes)),
+        kernel(dense.pairs, lambda t: dense.pairs_signature(f8, packed)),
+        kernel(dense.top, lambda t: dense.top_signature(f8, packed)),
     )

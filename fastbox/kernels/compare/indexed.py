@@ -152,7 +152,7 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
     """Return rows, columns and values above `below` of groups [first, last), unordered, and count them for each row."""
     (ids_a, boxes_a, groups), (first, last), (below, upper) = rows_a, span, limits
     grid = unpack_grid(grid_b)
-    dtype = np.full(1, below).dtype  # of values; packed boxes of another geometry are float64
+    dtype = boxes_a.dtype
     eps = dtype.type(np.finfo(dtype).eps)
     tile, ids, runs = stack_tile(boxes_a, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
@@ -215,20 +215,19 @@ def order(ends, span, cols, values):
             cols[place], values[place] = column, value
 
 
-def _signature(t, *outputs, tile=None):
-    """Return the types of the arguments of a query, given the types of its outputs and of packed boxes."""
-    packed = t if tile is None else tile
-    return t, group(vector(i8), vector(packed, 2), readonly(i8)), grid_of(packed), group(i8, i8), *outputs
+def _signature(t, *outputs):
+    """Return the types of the arguments of a query, given the types of its outputs."""
+    return t, group(vector(i8), vector(t, 2), readonly(i8)), grid_of(t), group(i8, i8), *outputs
 
 
-def top_signature(t, tile=None):
-    """Return the types of the arguments of `top`, given the type of the numbers of packed boxes."""
-    return types.void(*_signature(t, group(vector(t, 2), vector(i8, 2)), tile=tile))
+def top_signature(t):
+    """Return the types of the arguments of `top`."""
+    return types.void(*_signature(t, group(vector(t, 2), vector(i8, 2))))
 
 
-def pairs_signature(t, tile=None):
-    """Return the types of the arguments of `pairs`, given the type of the numbers of packed boxes."""
-    return group(vector(i8), vector(i8), vector(t))(*_signature(t, group(t, types.boolean), vector(i8), tile=tile))
+def pairs_signature(t):
+    """Return the types of the arguments of `pairs`."""
+    return group(vector(i8), vector(i8), vector(t))(*_signature(t, group(t, types.boolean), vector(i8)))
 
 
 BEST = Kernel(

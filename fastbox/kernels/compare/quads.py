@@ -7,6 +7,6 @@ from fastbox.kernels.compare.rotated_measure import bound_to_geometry
 from fastbox.kernels.geometry.quads import DUST, FIELDS, box_at, pack
 from fastbox.kernels.geometry.rotated_metrics import OF_QUADS, OF_QUADS_IN_LOOPS
 
-BOUND = bound_to_geometry(pack, box_at, FIELDS, OF_QUADS, OF_QUADS_IN_LOOPS, DUST)
+BOUND = bound_to_geometry(box_at, FIELDS, OF_QUADS, OF_QUADS_IN_LOOPS, DUST)
 
-ALIGNED, BUILD, HISTOGRAM, INDEXED_PAIRS, INDEXED_TOP, MATRIX, PAIRS, TOP = kernels_of(BOUND, 8, __name__)
+ALIGNED, BUILD, HISTOGRAM, INDEXED_PAIRS, INDEXED_TOP, MATRIX, PACK, PAIRS, TOP = kernels_of(BOUND, pack, 8, __name__)

@@ -7,6 +7,6 @@ from fastbox.kernels.compare.rotated_measure import bound_to_geometry
 from fastbox.kernels.geometry.rotated import FIELDS, box_at, pack
 from fastbox.kernels.geometry.rotated_metrics import FORMULAS
 
-BOUND = bound_to_geometry(pack, box_at, FIELDS, FORMULAS)
+BOUND = bound_to_geometry(box_at, FIELDS, FORMULAS)
 
-ALIGNED, BUILD, HISTOGRAM, INDEXED_PAIRS, INDEXED_TOP, MATRIX, PAIRS, TOP = kernels_of(BOUND, 5, __name__)
+ALIGNED, BUILD, HISTOGRAM, INDEXED_PAIRS, INDEXED_TOP, MATRIX, PACK, PAIRS, TOP = kernels_of(BOUND, pack, 5, __name__)

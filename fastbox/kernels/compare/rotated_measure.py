@@ -11,6 +11,7 @@ import numpy as np
 from fastbox.kernels.build.bits import integers_of
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.masks import WIDTH, between, lowest
+from fastbox.kernels.build.nontemporal import moved
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.leaders import rank_extremes
@@ -19,6 +20,7 @@ from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import COLS
 from fastbox.kernels.geometry.rotated import AREA, FIELDS, box_at
 from fastbox.kernels.geometry.rotated_metrics import iou as value
+from fastbox.kernels.geometry.safe_range import LEAST_SCREENABLE, MOST_SCREENABLE
 from fastbox.kernels.metrics import ROTATED_METRICS
 
 # Bound anew for each geometry: the row of a tile that values are written to, and the rows of a tile with values.
@@ -31,6 +33,28 @@ CROWDED = 7  # blocks of a matrix measured in full behind one of which most are 
 # Bound anew for each metric: whether boxes apart have the value 0; the formula of loops; and the greatest value up to
 # which the formula of loops may differ from `value`, 0 if it never does.
 APART, plain, DUST = True, value, 0.0
+
+
+@device
+def copy_tile(packed, first, last, angles, tile):
+    """Copy packed boxes [first, last) to a tile; return whether all areas of valid boxes are screenable.
+
+    A tile is filled up to whole lanes with invalid boxes.
+    """
+    tile = moved(tile, 0)  # without an owner, whose references would be counted
+    n = last - first
+    whole = (n + LANES - 1) // LANES * LANES
+    for r in range(packed.shape[0]):  # not a constant, for which the compiler would repeat the loop
+        for j in range(n):
+            tile[r, np.uint64(j)] = packed[r, np.uint64(first + j)]
+        for j in range(n, whole):
+            tile[r, np.uint64(j)] = np.nan
+    screenable = True
+    for j in range(n):
+        area = tile[AREA, j]
+        tame = ((area >= LEAST_SCREENABLE) & (area <= MOST_SCREENABLE)) | (area == 0.0) | (area != area)
+        screenable = screenable & tame
+    return screenable
 
 
 @inlined
@@ -183,13 +207,13 @@ def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
     """Rank nothing: images of few columns are screened as all others are, for a value takes longer than the screen."""
 
 
-def bound_to_geometry(pack, box_at, fields, formulas, plain=None, dust=0.0):
+def bound_to_geometry(box_at, fields, formulas, plain=None, dust=0.0):
     """Return the names that kernels are bound to for a geometry, by metric.
 
     Parameters
     ----------
-    pack, box_at
-        Write boxes to a tile, and read one from it.
+    box_at
+        Reads a box from a tile.
     fields
         The rows of a tile that a box takes.
     formulas
@@ -200,7 +224,7 @@ def bound_to_geometry(pack, box_at, fields, formulas, plain=None, dust=0.0):
     sizes = {"VALUES": fields, "ROWS": fields + 1, "FIELDS": fields, "FEW": 0}
     sizes |= {"ANGLES": True, "DISTANCE": False, "STREAMS": False}
     same = {one.__name__: one for one in (like_tiles, measure_extremes, none_above, rank_few)}
-    common = {"pack": pack, "box_at": box_at, **same, **sizes}
+    common = {"pack": copy_tile, "box_at": box_at, **same, **sizes}
     common["take"] = inlined(rebound(take, sizes, str(fields)))
     tiles = [device(rebound(one, common, str(fields))) for one in (empty_tile_a, empty_tile_b)]
     tiles.append(device(rebound(rank_extremes, common, str(fields))))

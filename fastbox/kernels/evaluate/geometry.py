@@ -9,7 +9,7 @@ from collections import namedtuple
 
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.types import f8, vector
+from fastbox.kernels.build.types import packed
 from fastbox.kernels.evaluate import match, match_any, tide
 from fastbox.kernels.geometry.formulas import ratio
 from fastbox.kernels.geometry.rotated import intersection
@@ -59,9 +59,6 @@ def kernels_of(box_at, intersection, columns, module):
     bound = {"iou": {"box_at": box_at, "frame_of": frame_of, "overlap": shared}}
     if columns == 5:
         bound["probiou"] = {"box_at": box_at, "frame_of": wider_frame_of, "overlap": likeness}
-
-    def packed(_):
-        return vector(f8, 2)
 
     return Kernels(
         Kernel(match.match, lambda t: match.signature(t, packed), bound, module),

@@ -10,36 +10,22 @@ from collections import namedtuple
 
 import numpy as np
 
-from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import eight, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
-from fastbox.kernels.build.types import f8, group, i8, side, vector
+from fastbox.kernels.build.types import f8, packed
 from fastbox.kernels.codes import NEEDS_IOU
 from fastbox.kernels.compare.measure import BLOCK, screen_terms
 from fastbox.kernels.compare.rotated_measure import ROWS, VALUES, may_reach, measure, take
-from fastbox.kernels.geometry.pack import COLS
-from fastbox.kernels.geometry.rotated import AREA, FIELDS, box_at, pack
+from fastbox.kernels.geometry.rotated import AREA, FIELDS, box_at
 from fastbox.kernels.geometry.safe_range import is_screenable
 from fastbox.kernels.suppress import nms, tree
 from fastbox.kernels.suppress.tree import GONE, PAD, WIDTH
 
-Kernels = namedtuple("Kernels", "pack resolve_arranged resolve_segments")
+Kernels = namedtuple("Kernels", "resolve_arranged resolve_segments")
 
 may_be_reached = tree.reached  # bound anew for each geometry, to list what the screen leaves
-
-
-def pack_all(boxes, span, out):
-    """Pack the boxes of a span into the columns of a tile that holds all boxes."""
-    first, last = span
-    tile = np.empty((FIELDS, COLS), np.float64)
-    for s in range(first, last, COLS):
-        n = min(COLS, last - s)
-        pack(boxes, s, s + n, True, tile)
-        for r in range(FIELDS):
-            for j in range(n):
-                out[r, s + j] = tile[r, j]
 
 
 @inlined
@@ -104,9 +90,9 @@ def resolve_packed(packed, scores, segments, span, most, how, out):
 resolve = nms.hard_nms  # bound anew for each method
 
 
-def kernels_of(bound, columns, module):
+def kernels_of(bound, module):
     """Return the kernels of a geometry, given the names that its kernels for IoU are bound to, as in `compare`."""
-    names, label = {**bound, "iou_of": bound["value"]}, str(columns)
+    names, label = {**bound, "iou_of": bound["value"]}, str(bound["FIELDS"])
     names["list_run"] = inlined(rebound(list_run, names, label))
     names["may_be_reached"] = device(rebound(tree.reached, names, f"may_{label}"))
     names["reached"] = device(rebound(reached, names, label))
@@ -115,7 +101,6 @@ def kernels_of(bound, columns, module):
         for kind, method in nms.METHODS.items()
     }
     return Kernels(
-        Kernel(pack_all, lambda t: types.void(side(t, columns), group(i8, i8), vector(f8, 2)), {"": names}, module),
         Kernel(nms.resolve_arranged, lambda t: nms.arranged_signature(t, f8), methods, module),
-        Kernel(resolve_packed, lambda t: nms.segments_signature(t, vector(f8, 2)), methods, module),
+        Kernel(resolve_packed, lambda t: nms.segments_signature(t, packed(t)), methods, module),
     )
