@@ -223,6 +223,17 @@ def test_values_of_float32_are_rounded_once() -> None:
     same(found, fastbox.pairwise(a.astype(np.float64), b.astype(np.float64)).astype(np.float32))
 
 
+def test_pairs_of_float32_reach_the_threshold_once_rounded() -> None:
+    a, b = scene(60, 1, np.float32)[:], scene(60, 2, np.float32)[:]
+    matrix = fastbox.pairwise(a, b)
+    some = np.unique(matrix[matrix > 0.1])[::40]
+    for least in (*some, *np.nextafter(some, np.float32(1))):
+        rows, cols = np.nonzero(matrix >= least)
+        found = fastbox.pairs(a, b, threshold=float(least))
+        assert found.rows.tolist() == rows.tolist() and found.cols.tolist() == cols.tolist()
+        same(found.values, matrix[rows, cols])
+
+
 def test_metrics_that_rotated_boxes_do_not_have_are_refused_in_one_sentence() -> None:
     a = RotatedBoxes([[0, 0, 1, 1, 0]], "cxcywhr")
     with pytest.raises(
