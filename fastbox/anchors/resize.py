@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.rotated import RotatedBoxes
+from fastbox.kernels.codes import ROTATED
 
 __all__ = ["Resize"]
 
@@ -101,12 +103,36 @@ class Resize(NamedTuple):
         rounded = np.floor(scaled) if self.floor else np.floor(scaled + 0.5)
         return np.maximum(np.where(np.abs(scaled - nearest) < 1e-6, nearest, rounded), 1).astype(np.int64)
 
-    def boxes(self, boxes: Boxes, image: NDArray[np.int64], given: NDArray[np.int64], new: NDArray[np.int64]) -> Boxes:
-        """Scale boxes from the given sizes of images to the new ones; ``image`` is the number of each box's image."""
+    def boxes(
+        self,
+        boxes: Boxes | RotatedBoxes,
+        image: NDArray[np.int64],
+        given: NDArray[np.int64],
+        new: NDArray[np.int64],
+    ) -> Boxes | RotatedBoxes:
+        """Scale boxes from the given sizes of images to the new ones; ``image`` is the number of each box's image.
+
+        Rotated rectangles stay rectangles, as in mmrotate: their sides are scaled by the root of both factors, which
+        differ by the rounding of the images' sides alone. Stretched by ``"both"``, they become quadrilaterals.
+        """
         if self.kind == "none":
             return boxes
+        if isinstance(boxes, RotatedBoxes):
+            return self._turned(boxes, (new / given)[image])
         corners = boxes.corners()
         ratio = (new.astype(corners.dtype) / given.astype(corners.dtype))[image]
         corners *= np.concatenate([ratio, ratio], axis=1)
         x0, y0, x1, y1 = corners.T
         return Boxes.of((x0, y0, x1, y1), "xyxy", boxes.offsets)
+
+    def _turned(self, boxes: RotatedBoxes, ratio: Floats) -> RotatedBoxes:
+        across, down = ratio.T
+        with np.errstate(over="ignore", invalid="ignore"):  # a number that is not finite makes the box invalid
+            if boxes.geometry == ROTATED and self.kind != "both":
+                x, y, w, h, angle = boxes.columns
+                root = np.sqrt(across * down)
+                columns: list[NDArray[Any]] = [x * across, y * down, w * root, h * root, angle]
+                told = boxes.format
+            else:
+                columns, told = [*(boxes.corners() * ratio[:, None]).reshape(-1, 8).T], "xyxyxyxy"
+            return RotatedBoxes.of(tuple(column.astype(boxes.dtype) for column in columns), told, boxes.offsets)

@@ -209,7 +209,9 @@ def _listed(schema: pa.Schema, name: str, format: str | None) -> tuple[str, int]
 
 def _refused(names: Names, where: str) -> InputError:
     plain = "; to leave the angle out, give " + advice("--format cxcywh", "format='cxcywh'") if len(names) == 5 else ""
-    took = advice("convert, inspect, measure, pairs, nms and evaluate take them", "RotatedBoxes takes them")
+    took = advice(
+        "convert, inspect, measure, pairs, nms, evaluate and assign --anchors take them", "RotatedBoxes takes them"
+    )
     return InputError(f"expected plain boxes in {where}, got rotated boxes in {', '.join(names)}: {took}{plain}")
 
 

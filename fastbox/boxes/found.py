@@ -12,10 +12,10 @@ from fastbox.boxes.container import Boxes
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.boxes.rotated import in_pixels as rotated_in_pixels
 from fastbox.boxes.rotated import promoted as rotated_promoted
-from fastbox.kernels.codes import FORMATS
+from fastbox.kernels.codes import FORMATS, QUADS
 from fastbox.values.formats import four, in_pixels, promoted
 
-__all__ = ["boxes_of_columns", "frames", "outline", "to_boxes"]
+__all__ = ["areas_of", "boxes_of_columns", "frames", "outline", "sides_of", "to_boxes"]
 
 
 def frames(boxes: Boxes | RotatedBoxes) -> NDArray[Any]:
@@ -34,6 +34,34 @@ def outline(boxes: Boxes | RotatedBoxes) -> NDArray[Any] | None:
     array([[0., 0., 4., 0., 4., 2., 1., 2.]])
     """
     return boxes.corners().reshape(-1, 8) if isinstance(boxes, RotatedBoxes) else None
+
+
+def sides_of(boxes: Boxes | RotatedBoxes) -> NDArray[Any]:
+    """Return widths and heights, of shape (n, 2); of quadrilaterals those of their rectangles of smallest area.
+
+    >>> sides_of(RotatedBoxes([[0, 0, 4, 0, 4, 2, 1, 2]], "xyxyxyxy"))
+    array([[4., 2.]])
+    """
+    if isinstance(boxes, RotatedBoxes):
+        return np.stack(boxes.rectangles().columns[2:4], axis=1)
+    corners = boxes.corners()
+    return np.asarray(corners[:, 2:] - corners[:, :2])
+
+
+def areas_of(boxes: Boxes | RotatedBoxes) -> NDArray[np.float64]:
+    """Return the areas of valid boxes, of quadrilaterals their own.
+
+    >>> areas_of(RotatedBoxes([[0, 0, 4, 0, 4, 2, 1, 2]], "xyxyxyxy"))
+    array([7.])
+    """
+    corners = boxes.corners().astype(np.float64)
+    if not isinstance(boxes, RotatedBoxes):
+        return np.asarray((corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1]))
+    if boxes.geometry == QUADS:
+        (px, py), (qx, qy) = (corners[:, 2] - corners[:, 0]).T, (corners[:, 3] - corners[:, 1]).T
+        return np.asarray(0.5 * np.abs(px * qy - py * qx))
+    width, height = boxes.astype(np.float64).columns[2:4]
+    return np.asarray(width * height)
 
 
 def boxes_of_columns(

@@ -18,11 +18,12 @@ from fastbox.assign.match import match
 from fastbox.assign.registry import as_rule
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
+from fastbox.boxes.found import areas_of, sides_of
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
-from fastbox.jobs.resized import Resized, levels_of, sides_of
+from fastbox.jobs.resized import Resized, check_centres, columns_of_sizes, levels_of
 from fastbox.memory import fitting, more_memory, size_text
 from fastbox.parallel import get_num_threads, threads_here
 from fastbox.result import Invalid, Result, Row, Rules
@@ -132,7 +133,7 @@ class Assigned(Result):
         }
 
 
-@job("truths", adds_up=True)
+@job("truths", adds_up=True, rotated=True)
 def assign(
     truths: Given,
     anchors: AnchorGrid,
@@ -157,7 +158,7 @@ def assign(
     ----------
     truths : Source, path, directory, glob, list of paths, frame, Arrow table, dict of arrays or Boxes
         To resize by the shortest side, or to stretch, the table needs columns ``width`` and ``height``: the size of the
-        image in pixels, in each row.
+        image in pixels, in each row. Rotated truths are matched with the upright anchors by rotated IoU.
     anchors : AnchorGrid
     out : path, optional
         The file to write; by default the assignment is only summed up.
@@ -197,9 +198,10 @@ def assign(
     (2, 54, 0)
     """
     resize = Resize.of(resize)
-    source = Source.carrying(truths, *sides_of(truths, resize), ignore_column, class_column)
+    source = Source.carrying(truths, *columns_of_sizes(truths, resize), ignore_column, class_column)
     found_plan = _checked(plan(source), resize, ignore_column, class_column)
     chosen = as_rule(rule)
+    check_centres(found_plan, resize, chosen)
     if ignore_column is not None and chosen.ignore_iof is None:
         hint = advice(
             "leave --ignore-column out, or give --rule fastbox",
@@ -319,14 +321,13 @@ def _add(
     valid = reasons == 0
     won = np.zeros(len(seen.truths), np.bool_)
     won[matched.truths[positive]] = True
-    corners, own = seen.truths.corners()[valid], chunk.a[seen.rows].corners()[valid].astype(np.float64)
-    area = (own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1])
+    area, sides = areas_of(chunk.a[seen.rows][valid]), sides_of(seen.truths[valid])
     codes: NDArray[np.int64] | None = None
     labels: list[Any] = []
     if class_column is not None:
         (codes,), labels = columns.label_columns((chunk.a_columns, chunk.a_rows), name=class_column)
         codes = codes[seen.rows][valid]
-    found.coverage.add(matched.best[valid], won[valid], area, corners[:, 2:] - corners[:, :2], codes, labels)
+    found.coverage.add(matched.best[valid], won[valid], area, sides, codes, labels)
 
 
 def _schema(found: Plan) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +12,23 @@ from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.arrow import columns
 from fastbox.assign.result import Matches
+from fastbox.assign.rule import MatchRule
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import boxes_of_columns
+from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.errors import InputError, advice
+from fastbox.kernels.codes import COLUMNS, QUADS
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.files import column_names
-from fastbox.tables.source import Source
+from fastbox.tables.source import Plan, Source
 from fastbox.values.groups import groups_of_rows, values_of_rows
 from fastbox.values.names import SIZE_COLUMNS
 
-__all__ = ["Resized", "given_sizes", "levels_of", "sides_of"]
+__all__ = ["Resized", "check_centres", "columns_of_sizes", "given_sizes", "levels_of"]
 
 
-def sides_of(truths: Source, resize: Resize) -> tuple[str, ...]:
+def columns_of_sizes(truths: Source, resize: Resize) -> tuple[str, ...]:
     """Return the columns of the images' sizes that a resizing needs; refuses a table without them."""
     if resize.kind == "none":
         return ()
@@ -42,9 +47,9 @@ class Resized:
     """A chunk in the resolution of a detector: resized truths, regions to ignore, and the rows of the truths."""
 
     sizes: NDArray[np.int64]
-    truths: Boxes
+    truths: Boxes | RotatedBoxes
     rows: NDArray[np.int64]
-    regions: Boxes | None
+    regions: Boxes | RotatedBoxes | None
 
     @classmethod
     def of(cls, chunk: Chunk, resize: Resize, ignore: str | None) -> Resized:
@@ -60,7 +65,7 @@ class Resized:
         if ignore is None:
             return cls(
                 sizes,
-                Boxes.of(boxes.columns, boxes.format, offsets),
+                boxes_of_columns(boxes.columns, boxes.format, offsets),
                 np.arange(len(boxes)),
                 None,
             )
@@ -69,9 +74,20 @@ class Resized:
         return cls(sizes, _rows_of(boxes, kept, offsets), kept, _rows_of(boxes, left, offsets))
 
 
-def _rows_of(boxes: Boxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> Boxes:
+def _rows_of(boxes: Boxes | RotatedBoxes, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> Any:
     some = boxes[rows]
-    return Boxes.of(some.columns, some.format, np.searchsorted(rows, offsets))
+    return boxes_of_columns(some.columns, some.format, np.searchsorted(rows, offsets))
+
+
+def check_centres(planned: Plan, resize: Resize, rule: MatchRule) -> None:
+    """Refuse truths that are or become quadrilaterals with a rule that ranks anchors by their centres."""
+    boxes = planned.boxes
+    if rule.topk is not None and boxes.rotated and (boxes.count == COLUMNS[QUADS] or resize.kind == "both"):
+        which = "quadrilaterals" if boxes.count == COLUMNS[QUADS] else "rectangles that are stretched"
+        raise InputError(
+            f"expected rectangles for rule {rule.name!r}, which ranks anchors by their centres, got {which} from "
+            f"{planned.files[0]}: choose another rule, or give rectangles, in images that keep their aspect ratio"
+        )
 
 
 def given_sizes(chunk: Chunk, offsets: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.boxes.container import Boxes
+from fastbox.boxes.found import frames, outline, sides_of
+from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
 
@@ -29,7 +31,7 @@ class Least:
         self,
         chunk: Chunk,
         rows: NDArray[np.int64],
-        truths: Boxes,
+        truths: Boxes | RotatedBoxes,
         sizes: NDArray[np.int64],
         best: NDArray[np.floating],
     ) -> None:
@@ -41,11 +43,15 @@ class Least:
         for place in known[np.argsort(best[known], kind="stable")[:SHOWN]].tolist():
             image = int(groups_of(place, truths.offsets))
             width, height = map(float, sizes[image])
-            x0, y0, x1, y1 = map(float, truths[place : place + 1].corners()[0])
+            truth = truths[place : place + 1]
+            x0, y0, x1, y1 = map(float, frames(truth)[0])
+            around = outline(truth)
+            own = () if around is None else tuple(around[0].tolist())
+            wide, high = map(float, sides_of(truth)[0])
             row = int(chunk.a_rows(rows[place]))
             boxes = [
                 Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "frame"),
-                Box((x0, y0, x1, y1), f"truth of {x1 - x0:.4g} × {y1 - y0:.4g}", "truth"),
+                Box((x0, y0, x1, y1), f"truth of {wide:.4g} × {high:.4g}", "truth", own),
             ]
             name = str(chunk.images[image])
             caption = f"image {name}, row {row}: best IoU {best[place]:.3f}"

@@ -247,3 +247,55 @@ def test_widths_of_boxes_are_no_sizes_of_images(tmp_path: Path) -> None:
     assert (
         jobs.assign(tmp_path / "t.parquet", AnchorGrid.preset("retinanet"), resize=Resize("none", 99, 99)).truths == 1
     )
+
+
+@pytest.mark.slow
+@pytest.mark.compiler  # kernels of rotated boxes are in no library
+def test_turned_truths_are_matched_with_the_upright_grid(tmp_path: Path) -> None:
+    given = truths()
+    n, rng = len(given["image_id"]), np.random.default_rng(3)
+    low, high = (
+        np.stack([given[f"{axis}{end}"] for axis in "xy"], axis=1).astype(np.float64) for end in ("min", "max")
+    )
+    numbers = np.concatenate([(low + high) / 2, high - low, rng.uniform(-90, 90, (n, 1))], axis=1)
+    table = pa.table(
+        {"image_id": given["image_id"], **dict(zip(("cx", "cy", "w", "h", "angle"), numbers.T, strict=True))}
+    )
+    table = table.append_column("width", pa.array(given["width"])).append_column("height", pa.array(given["height"]))
+    path, out = tmp_path / "turned.parquet", tmp_path / "out.parquet"
+    pq.write_table(table.replace_schema_metadata({"box_format": "cxcywhd"}), path, row_group_size=7)
+    found = [jobs.assign(path, GRID, out, resize=SHORTER, rows=rows, report=tmp_path / "r.html") for rows in (5, 1000)]
+    assert found[0].to_dict() == found[1].to_dict()
+    rows = []
+    for image, size in SIZES.items():
+        mine = np.flatnonzero(given["image_id"] == image)
+        width, height = SHORTER.sizes(np.array([size]))[0]
+        across, down = width / size[0], height / size[1]
+        factors = np.array([across, down, *[np.sqrt(across * down)] * 2, 1])
+        boxes = fastbox.RotatedBoxes(numbers[mine] * factors, "cxcywhd")
+        one = fastbox.match(GRID.astype(np.float64), boxes, size=(int(width), int(height)), sparse=True)
+        owned = [None if truth < 0 else int(mine[truth]) for truth in one.truths]
+        rows += zip([image] * len(owned), one.anchors, one.labels, owned, one.values, strict=True)
+    written = pq.read_table(out).to_pylist()
+    assert [(row["image_id"], *(row[name] for name in ("anchor", "label", "truth", "iou"))) for row in written] == rows
+    assert sum(row["label"] == 1 for row in written) > 20
+    assert (tmp_path / "r.html").read_text().count("<polygon") >= 12
+
+
+def test_stretched_rectangles_are_quadrilaterals() -> None:
+    boxes = fastbox.RotatedBoxes([[4, 4, 4, 2, 90], [8, 4, 2, 2, 45]], "cxcywhd")
+    size, new = np.array([[16, 8]]), np.array([[8, 8]])
+    found = Resize("both", 8, 8).boxes(boxes, np.zeros(2, np.int64), size, new)
+    assert isinstance(found, fastbox.RotatedBoxes)
+    expected = boxes.corners() * [0.5, 1]
+    np.testing.assert_array_equal(found.corners(), expected)
+    kept = Resize("longer", 8, float("nan")).boxes(boxes, np.zeros(2, np.int64), size, size // 2)
+    np.testing.assert_array_equal(kept.columns, np.array(boxes.columns) * np.array([[0.5]] * 4 + [[1]]))
+
+
+def test_centres_of_quadrilaterals_are_not_ranked(tmp_path: Path) -> None:
+    path, numbers = tmp_path / "turned.parquet", {name: [4.0] for name in ("cx", "cy", "w", "h", "angle")}
+    table = pa.table({"image_id": [1], **numbers, "width": [8], "height": [8]})
+    pq.write_table(table.replace_schema_metadata({"box_format": "cxcywhd"}), path)
+    with pytest.raises(InputError, match=r"expected rectangles for rule 'atss'.*rectangles that are stretched from"):
+        jobs.assign(path, GRID, resize="8x16", rule="atss")
