@@ -111,6 +111,34 @@ def test_suppression(case: Case, sizes: Sizes, threads: int) -> None:
     case(lambda: fastbox.nms(boxes, scores, iou_threshold=0.3), name="fastbox", role="ours", threads=threads, **shown)
 
 
+def cells(n: int) -> NDArray[np.float64]:
+    """About n anchors of four angles, cell by cell in a square image."""
+    side = max(int((n / 4) ** 0.5), 1)
+    y, x, angle = np.meshgrid(8.0 * np.arange(side), 8.0 * np.arange(side), [0.0, 45, 90, 135], indexing="ij")
+    return np.stack([x, y, 0 * x + 64, 0 * x + 24, angle], axis=-1).reshape(-1, 5)
+
+
+def by_matrix(truths: fastbox.RotatedBoxes, anchors: fastbox.RotatedBoxes) -> tuple[Any, ...]:
+    """The best of both sides, from the whole matrix."""
+    values = fastbox.pairwise(truths, anchors)
+    return values.argmax(axis=0), values.max(axis=0), values.max(axis=1)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("which", ["match", "matrix"])
+def test_matching(case: Case, sizes: Sizes, which: str, threads: int) -> None:
+    anchors, truths = cells(sizes.of(100_000)), scene(50, 2)
+    truths[:, :2] *= anchors[:, :2].max() / truths[:, :2].max()
+    a, b = turned(anchors), turned(truths)
+    calls: dict[str, Callable[[], Any]] = {
+        "match": lambda: fastbox.match(a, b),
+        "matrix": lambda: by_matrix(b, a),
+    }
+    role = "ours" if which == "match" else "peer"
+    shown = facts("rotated match", len(a), len(b), size="cells") | {"rounds": ROUNDS}
+    case(calls[which], name="fastbox" if which == "match" else "by matrix", role=role, threads=threads, **shown)
+
+
 @pytest.mark.parametrize(("rule", "metric"), [("coco", "iou"), ("coco", "probiou"), ("voc12", "iou")])
 def test_evaluate(case: Case, sizes: Sizes, rule: str, metric: str) -> None:
     amounts = {name: min(count, sizes.of(count) + 4) for name, count in evaluation.AERIAL.items()}
