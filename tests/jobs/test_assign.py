@@ -282,6 +282,7 @@ def test_turned_truths_are_matched_with_the_upright_grid(tmp_path: Path) -> None
     assert (tmp_path / "r.html").read_text().count("<polygon") >= 12
 
 
+@pytest.mark.compiler  # for sines and cosines
 def test_stretched_rectangles_are_quadrilaterals() -> None:
     boxes = fastbox.RotatedBoxes([[4, 4, 4, 2, 90], [8, 4, 2, 2, 45]], "cxcywhd")
     size, new = np.array([[16, 8]]), np.array([[8, 8]])
