@@ -77,6 +77,7 @@ def test_greedy_is_the_loop_over_many_truths_far_apart() -> None:
     assert_same(match_greedy(a, scores, b), loop(a, scores, b))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(4))
 def test_greedy_is_pycocotools(seed: int) -> None:
     coco = pytest.importorskip("pycocotools.coco")

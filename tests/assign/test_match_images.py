@@ -28,6 +28,7 @@ def dataset(images: int, size: tuple[int, int], dtype: Any = np.float32) -> tupl
     return Boxes(np.concatenate(parts), offsets=[0, *np.cumsum(counts)]), parts
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rule", ["fastbox", "mmdet", "atss"])
 @pytest.mark.parametrize("form", ["one", "arrays", "rows"])
 def test_a_dataset_is_its_images(rule: str, form: str, threads: Any) -> None:

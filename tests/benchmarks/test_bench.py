@@ -19,6 +19,7 @@ from fastbox.cli import main
 LITTLE = 0.02  # of the usual sizes
 
 
+@pytest.mark.jit
 @pytest.mark.filterwarnings("ignore:OpenCV")
 @pytest.mark.parametrize("prepare", list(cases.works(LITTLE))[:-1], ids=lambda prepare: prepare.func.__name__)
 def test_each_peer_that_is_installed_does_the_same_work(prepare: Any) -> None:

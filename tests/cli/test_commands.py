@@ -33,6 +33,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 # measure
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rows", [1, 7, 1000, 262_144])
 def test_measure_appends_what_aligned_gives(paired: Path, rows: int) -> None:
     if rows < 7:
@@ -54,6 +55,7 @@ def test_measure_appends_what_aligned_gives(paired: Path, rows: int) -> None:
     assert record["summary"] == found.to_dict()
 
 
+@pytest.mark.jit
 def test_a_summary_does_not_depend_on_chunks(paired: Path) -> None:
     summaries = [jobs.measure(paired, rows=rows).to_dict() for rows in (13, 700, 262_144)]
     assert summaries[0] == summaries[1] == summaries[2]
@@ -152,6 +154,7 @@ RULES = {
 }
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 @pytest.mark.parametrize("by_class", [False, True])
 @pytest.mark.parametrize("rule", RULES)

@@ -165,6 +165,7 @@ def run(*words: str) -> Any:
     return done
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("command", ["pairs", "evaluate"])
 def test_json_has_the_profile_and_nothing_else_changes(command: str) -> None:
     plain = json.loads(run(command, DETECTIONS, TRUTHS, "--json").stdout)

@@ -63,6 +63,7 @@ def assert_same(mine: Any, other: Any) -> None:
     assert list(mine.eval) == list(other.eval) and mine.eval["counts"] == other.eval["counts"]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(80))
 def test_everything_is_as_in_pycocotools(seed: int) -> None:
     mine, other = both(seed, ours=bool(seed % 2))

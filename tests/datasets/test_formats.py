@@ -73,6 +73,7 @@ def made(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("of", NAMES)
 def test_any_to_any(of: str, made: Callable[..., Path], tmp_path: Path) -> None:
     source = made(of)

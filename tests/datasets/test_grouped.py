@@ -111,6 +111,7 @@ def test_one_image_is_the_whole_matrix() -> None:
     assert_array_equal(ragged[0], fastbox.pairwise(a, b))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_groups_in_every_format(dtype: Any, format: str) -> None:

@@ -19,6 +19,7 @@ from fastbox.cli import main
 from fastbox.fragments import spread
 
 
+@pytest.mark.jit
 def test_fitted_anchors_are_assigned(tmp_path: Path) -> None:
     rows, fitted = boxes([1, 1, 2, 2, 3, 3]), tmp_path / "fitted.json"
     jobs.fit_anchors(rows, fitted, count=6)

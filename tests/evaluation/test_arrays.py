@@ -39,6 +39,7 @@ INVALID = [
 ]  # fmt: skip
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("format", ["xywh", "cxcywh", "xyxy", "yxyx"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("crowd", [False, True])

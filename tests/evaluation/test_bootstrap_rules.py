@@ -66,6 +66,7 @@ def test_samples_equal_evaluations_of_repeated_images(seed: int, rule: str) -> N
         assert np.isnan(value) if expected < 0 else value == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rule", ["voc07", "voc12"])
 def test_models_are_compared_with_intervals(rule: str) -> None:
     random = np.random.default_rng(0)

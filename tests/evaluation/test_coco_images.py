@@ -26,6 +26,7 @@ def records(found: Evaluation, images: int) -> list[dict[str, Any] | None]:
     return [one and one | {"category_id": label.get(one["category_id"], one["category_id"])} for one in every]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(60))
 def test_records_are_those_of_pycocotools(seed: int) -> None:
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")

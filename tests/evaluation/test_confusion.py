@@ -105,6 +105,7 @@ def matrix(given: Scene, least: float, score: float) -> NDArray[np.int64]:
     return counts
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize(("least", "score"), [(0.5, 0.0), (0.3, 0.5), (0.75, 0.85)])
 def test_counts_equal_a_naive_loop(seed: int, least: float, score: float) -> None:
@@ -188,6 +189,7 @@ def points(given: Scene, beta: float) -> tuple[list[tuple[float, float, float, f
     return whole, macro
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(20, 26))
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_operating_points_equal_a_naive_loop(seed: int, beta: float) -> None:

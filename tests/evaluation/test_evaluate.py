@@ -171,6 +171,7 @@ def test_an_area_that_is_null_is_width_times_height(tmp_path: Path) -> None:
     assert jobs.evaluate(detections, truths).stats == jobs.evaluate(detections, truths, area_column=None).stats
 
 
+@pytest.mark.jit
 def test_the_summary_is_json_and_holds_the_twelve(tmp_path: Path) -> None:
     detections, truths = tables(tmp_path)
     result = call(detections, truths, "--json", "--bootstrap", 20, "--seed", 3)
@@ -196,6 +197,7 @@ def test_thresholds_ranges_and_counts_come_from_the_command_line(tmp_path: Path)
     assert found["stats"]["AP75"] == -1 and rules["class_agnostic"]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("width", [80, 130])
 def test_what_a_person_sees(tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
@@ -255,6 +257,7 @@ def test_limits_of_areas_may_have_exponents(tmp_path: Path) -> None:
     assert rules["area_ranges"] == {"all": [0.001, 1e10], "few": [500.0, 1000.0]}
 
 
+@pytest.mark.jit
 def test_a_range_of_areas_without_end_is_null_in_json(tmp_path: Path) -> None:
     given = *tables(tmp_path), "--areas", "all:0-inf,rest:900-inf"
     found = json.loads(call(*given, "--json").stdout)
@@ -264,6 +267,7 @@ def test_a_range_of_areas_without_end_is_null_in_json(tmp_path: Path) -> None:
     assert "900 and more" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.jit
 def test_thresholds_of_a_grid_have_their_figures_and_curves(tmp_path: Path) -> None:
     """Of 0.05:0.95:0.05 the tenth is 0.5 but for the last bit."""
     paths = tables(tmp_path)

@@ -33,6 +33,7 @@ def assert_same(found: Evaluation, theirs: Any, model: Any = None) -> None:
             assert value == (np.mean(known) if len(known) else -1)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(60))
 def test_curves_are_those_of_pycocotools(seed: int) -> None:
     scene = Scene(seed)
@@ -42,6 +43,7 @@ def test_curves_are_those_of_pycocotools(seed: int) -> None:
     assert_same(found, scene.theirs(params))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(100, 130))
 def test_parts_add_up_to_the_whole(seed: int) -> None:
     scene = Scene(seed)
@@ -136,6 +138,7 @@ def test_one_model_has_no_name_and_short_curves() -> None:
     assert repr(found.curves()) == "Curves(10 thresholds, 101 recalls, 1 class, 4 ranges)"
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(500, 520))
 def test_curves_in_parts_have_the_figures_of_whole_ones(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(seed)

@@ -79,6 +79,7 @@ def test_verdicts_are_tides(seed: int) -> None:
     assert counts["missed"] == len(truths) - len(about | taken)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(25))
 def test_delta_ap_is_the_rise_of_ap_when_errors_are_fixed_by_hand(seed: int) -> None:
     boxes, scores, kinds, truths, wanted = scene(seed)
@@ -128,6 +129,7 @@ def test_precision_by_score_and_how_far_scores_are_off() -> None:
     assert logits.edges[0] == -3.0 and logits.edges[-1] == 4.0 and logits.counts.sum() == 3
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(5))
 def test_a_sample_is_an_evaluation_of_the_images_drawn(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -189,6 +189,7 @@ def precisions(given: Scene, kind: str, difficulty: str) -> list[float]:
     return [max(found[place:]) for place in range(41)]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(3))
 def test_precisions_equal_a_naive_loop(seed: int) -> None:
     given = scene(seed)
@@ -241,6 +242,7 @@ def test_no_truth_no_detection_and_no_class() -> None:
         wrong.stats()
 
 
+@pytest.mark.jit
 def test_folders_of_the_benchmark(tmp_path: Path) -> None:
     given = scene(2)
     for side in ("truths", "detections"):

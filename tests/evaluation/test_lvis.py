@@ -69,6 +69,7 @@ class Scene:
         return np.array(rows, np.int64), unknown
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("limit", [300, 20])
 def test_unknown_classes_and_detections_beyond_the_limit_do_not_count(seed: int, limit: int) -> None:

@@ -20,6 +20,7 @@ from fastbox.errors import InputWarning, on_command_line
 from fastbox.fragments import spread
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("format", ["xyxy", "xywh", "cxcywh"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_fits_is_not_suspected(tmp_path: Path, format: str, seed: int) -> None:
@@ -78,6 +79,7 @@ def test_boxes_are_said_however_many_of_low_score_there_are(
         assert len(said) == 1 and f"fit if they are read as {format if format != 'cxcywh' else ''}" in said[0]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("raw", ["xyxy", "yxyx", "xywh", "cxcywh"])
 @pytest.mark.parametrize("right", ["detections", "truths"])
 @pytest.mark.parametrize("wrong", ["xywh", "cxcywh", "xyxy", "yxyx"])

@@ -140,6 +140,7 @@ def test_classes_of_two_kinds_are_refused(tmp_path: Path) -> None:
         fastbox.evaluate(one, [0.5], one, classes=[1], truth_classes=["1"])
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("other", ["thing 5 ", "Thing 5", "thing_5", "thing-5", "THING5"])
 @pytest.mark.parametrize("swapped", [False, True])
 def test_classes_that_are_spelled_otherwise_are_said(tmp_path: Path, other: str, swapped: bool) -> None:

@@ -114,6 +114,7 @@ def test_every_truth_that_counts_is_covered_or_missed_once(seed: int) -> None:
     assert whole.errors(3).counts[:, :-1].sum() == 0
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(40, 46))
 def test_jobs_and_fragments_miss_the_same(tmp_path: Path, seed: int) -> None:
     tables = Tables(seed)

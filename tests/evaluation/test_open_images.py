@@ -175,6 +175,7 @@ def average_precision(marks: list[tuple[float, bool]], wanted: int) -> float:
     return float(np.sum(np.array([(recall[k] - recall[k - 1]) * precision[k] for k in rises])))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize(("parents", "above"), [({}, {}), (PARENTS, ABOVE)], ids=["plain", "hierarchy"])
 def test_figures_equal_a_naive_loop(seed: int, parents: dict[int, list[int]], above: dict[int, list[int]]) -> None:
@@ -270,6 +271,7 @@ def test_labels_and_hierarchies_come_from_files(files: dict[str, str]) -> None:
     assert few.to_dict() == summary
 
 
+@pytest.mark.jit
 def test_the_command_says_what_was_left_out_and_added(files: dict[str, str]) -> None:
     given = ["evaluate", files["found"], files["truths"], "--rule", "open-images", "--class-column", "LabelName"]
     given += ["--federation", files["labels"], "--hierarchy", files["parents"]]

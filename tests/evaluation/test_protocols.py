@@ -213,6 +213,7 @@ def test_fragments_add_up(tmp_path: Path) -> None:
         fragments.spread(jobs.evaluate, *tables, out=out, fragment_rows=60)
 
 
+@pytest.mark.jit
 def test_terminals_pages_and_notebooks_show_its_statistics(tmp_path: Path) -> None:
     tables = Scene(3).write(tmp_path)
     one = jobs.evaluate(*tables, params=Params(rule="eleven"), samples=5)

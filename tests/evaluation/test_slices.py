@@ -113,6 +113,7 @@ def test_outside_a_group_of_truths_truths_are_ignored(seed: int, rules: str) -> 
     assert whole.errors("b").delta_ap == plain.errors("b").delta_ap
 
 
+@pytest.mark.jit
 def test_intervals_are_those_of_the_group_alone() -> None:
     given, values = scene(5)
     weather = dict(enumerate(values["weather"].tolist()))
@@ -131,6 +132,7 @@ def test_intervals_are_those_of_the_group_alone() -> None:
     assert list(found.stats) == list(FIRST)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rows", [1, 50])
 def test_sets_and_sums_of_evaluations_have_the_same_slices(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     given, values = scene(6)

@@ -28,6 +28,7 @@ from fastbox.tables.sink import Sink, read_record
 RUNS = int(os.environ.get("FASTBOX_KILLED_RUNS", "12"))  # each killed twice; 50 by hand
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", ["measure", "pairs", "nms", "assign"])
 def test_a_second_run_does_what_the_first_left(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     job, inputs, options = JOBS[name]
@@ -112,6 +113,7 @@ def test_a_file_that_is_no_part_is_left_alone(tables: dict[str, Path], tmp_path:
     assert (tmp_path / "mine.parquet").read_bytes() == b"PAR1 and no more"
 
 
+@pytest.mark.jit
 def test_a_folder_that_lacks_parts_is_not_read(tables: dict[str, Path], tmp_path: Path) -> None:
     """Neither while a run writes there, nor after one that ended early; the same run may go on, or another begin."""
     parts, given = tmp_path / "parts", tables["detections"]

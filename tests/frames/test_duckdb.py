@@ -50,6 +50,7 @@ def listed(quads: Any, valid: Any = None) -> Any:
     return pa.FixedSizeListArray.from_arrays(pa.array(quads.ravel()), 4, mask=mask)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("metric", fastbox.METRICS)
 def test_a_function_gives_the_bits_of_aligned(con: Any, boxes: tuple[Any, Any], metric: str) -> None:
     a, b = boxes

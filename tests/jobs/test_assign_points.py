@@ -277,7 +277,6 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "empty.parquet").num_rows == 0
 
 
-@pytest.mark.slow
 def test_the_command(path: Path, tmp_path: Path) -> None:
     raw, out, page = write(tmp_path / "raw.parquet"), tmp_path / "out.parquet", tmp_path / "page.html"
     common = ["assign", str(path), "--points", "yolov8", "--ignore-column", "iscrowd"]

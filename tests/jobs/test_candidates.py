@@ -197,7 +197,6 @@ def test_options_that_contradict_are_refused(path: Path, arguments: tuple[str, .
     assert told.exit_code == 2 and words in told.output, told.output
 
 
-@pytest.mark.slow
 def test_the_command_prints_a_table_and_details(path: Path, tmp_path: Path) -> None:
     common = ["assign", str(path), "--ignore-column", "iscrowd"]
     several = CliRunner().invoke(main, [*common, "--points", "tal-8.3,yolov8", "--size", "320,640", "--reach", "15"])

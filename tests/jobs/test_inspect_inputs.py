@@ -58,6 +58,7 @@ def test_strings_that_repeat_are_told_apart(tmp_path: Path, rows: int, monkeypat
     assert_same(rows_of(tmp_path / "p.parquet"), naive(scene, LIMITS))
 
 
+@pytest.mark.jit
 def test_ids_of_many_parts_and_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastbox.jobs.inspection.repeats.PART_ROWS", 50)
     monkeypatch.setattr("fastbox.jobs.inspection.repeats.KEPT_BYTES", 64)

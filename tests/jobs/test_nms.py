@@ -68,6 +68,7 @@ def looped(made: dict[str, Any], method: str, threshold: float, by_class: bool, 
     return np.array(rows)[order], np.array(left, "float32")[order]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rows", [1, 17, 1000])
 @pytest.mark.parametrize("by_class", [False, True])
 @pytest.mark.parametrize("method", METHODS)

@@ -81,6 +81,7 @@ def rows_of(path: Path, names: tuple[str, str] = ("detection", "truth")) -> list
     return list(zip(read[names[0]].to_pylist(), read[names[1]].to_pylist(), strict=True))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 @pytest.mark.parametrize("by_class", [False, True])
 @pytest.mark.parametrize(
@@ -145,6 +146,7 @@ def test_streamed_is_what_in_memory_is(tmp_path: Path, rows: int) -> None:
     np.testing.assert_array_equal(written["iou"].to_numpy(), best.values)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 @pytest.mark.parametrize("by_class", [False, True])
 def test_one_table_is_paired_with_itself_once(tmp_path: Path, rows: int, by_class: bool) -> None:

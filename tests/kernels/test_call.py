@@ -84,6 +84,7 @@ def test_a_number_comes_back(kind: Any, word: int, value: Any) -> None:
     assert type(found) is type(value)
 
 
+@pytest.mark.jit
 def test_the_memory_of_a_result_is_freed_with_its_last_view() -> None:
     held = np.arange(6, dtype=np.int64)
     start = held.ctypes.data

@@ -74,6 +74,7 @@ def test_the_number_of_threads_changes_no_bits(name: str, dtype: Any, threads: A
     assert len(answers) == 1
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("workers", [2, 5])
 def test_many_callers_at_once_get_their_own_answers(workers: int, threads: Any) -> None:
     threads(2)

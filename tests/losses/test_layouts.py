@@ -29,6 +29,7 @@ def test_arrays_of_any_shape_keep_it(pointwise: Any, shape: Any) -> None:
     assert pointwise(a, b, reduction="sum") == each.sum()
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_layout_changes_no_bits(pointwise: Any, layout: str, dtype: Any) -> None:

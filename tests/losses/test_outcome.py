@@ -65,6 +65,7 @@ def test_a_weight_multiplies_a_number(numbers: Any, shape: Any) -> None:
                 assert_array_equal(one, other)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("reduction", ["none", "box", "sum", "mean"])
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_weights_of_one_change_nothing(loss: Any, dtype: Any, reduction: str) -> None:
@@ -294,6 +295,7 @@ def test_threads_change_no_bits(loss: Any, threads: Any) -> None:
 LENGTHS = [1, 2, 63, 64, 65, 127, 128, 129] + ([] if WITHOUT_JIT else [8191, 8192, 8193, 16383, 16384, 16385, 24577])
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_sums_are_exact_to_rounding(loss: Any, dtype: Any) -> None:
     a, b = some(LENGTHS[-1], dtype)

@@ -137,6 +137,7 @@ def test_images_with_and_without_an_index(monkeypatch: pytest.MonkeyPatch) -> No
     agree(lambda: fastbox.pairs(a, b, threshold=0.2))
 
 
+@pytest.mark.jit
 def test_threads_make_no_difference(threads: Callable[[int], None]) -> None:
     a, b = layout("lognormal", SOME, 1), layout("lognormal", SOME, 2)
     answers = []

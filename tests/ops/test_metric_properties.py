@@ -86,6 +86,7 @@ BAD = [
 ]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_invalid_box_is_nan_against_everything(metric: str, dtype: Any) -> None:

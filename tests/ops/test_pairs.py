@@ -73,6 +73,7 @@ def test_pairs_of_a_collection_with_itself_are_listed_once(a: Any, metric: str) 
             assert_array_equal(got, right)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("n", EDGES)
 def test_pairs_with_itself_around_the_edges_of_tiles(n: int) -> None:
     boxes = np.zeros((n, 4), np.float32)

@@ -233,7 +233,6 @@ def test_nothing_given_is_written_to() -> None:
 # Best and top
 
 
-@pytest.mark.jit
 def test_ties_go_to_the_lowest_index() -> None:
     b = np.tile(np.array([[0.0, 0, 2, 2], [5, 5, 6, 6]]), (600, 1))
     for metric in METRICS:
@@ -331,6 +330,7 @@ def test_values_on_the_edges_of_bins(bins: int, dtype: Any) -> None:
         )
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("metric", ["iou", "iof", "ios", "giou"])
 def test_histograms_where_few_boxes_overlap_and_where_most_do(metric: str, dtype: Any) -> None:
