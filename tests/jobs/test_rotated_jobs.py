@@ -116,6 +116,17 @@ def test_problems_of_quadrilaterals(tmp_path: Path) -> None:
     assert np.stack(chunk.a.columns, axis=1).tolist() == [QUADS[0], QUADS[1], QUADS[3]]
 
 
+def test_the_page_draws_the_corners_of_rotated_boxes(tmp_path: Path) -> None:
+    boxes = RotatedBoxes([[60, 60, 80, 20, 30], [60, 60, 80, 20, 31]], "cxcywhd", images=[1, 1])
+    found = jobs.inspect({"boxes": boxes, "category_id": [1, 1]}, None, report=tmp_path / "page.html")
+    (example,) = found.to_dict()["problems"][0]["examples"]
+    corners = boxes.corners().reshape(2, 8).tolist()
+    assert (example["outline"], example["other_outline"]) == (corners[1], corners[0])
+    page = (tmp_path / "page.html").read_text().replace("\xa0", " ")
+    assert page.count('<polygon class="problem"') == page.count('<polygon class="box"') == 1
+    assert "80.00 × 20.00, 31°" in page and "80.00 × 20.00, 30°" in page
+
+
 @pytest.mark.parametrize(
     ("told", "angle", "codes"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.arrow import columns
+from fastbox.boxes.found import outline
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.jobs.inspection.turned import problems_of
 from fastbox.jobs.inspection.view import View
@@ -236,10 +237,12 @@ def _example(view: View, image: int, row: int, value: float, other: int) -> dict
         "value": _finite(value),
         "class": _label(view, row) if row >= 0 else None,
         "box": _corners(view, row) if row >= 0 else None,
+        "outline": _outline(view, row) if row >= 0 else None,
         "other": int(view.given_rows(np.array([other]))[0]) if other >= 0 else None,
         "other_id": _id(view, other_place) if here else None,
         "other_class": _label(view, other_place) if here else None,
         "other_box": _corners(view, other_place) if here else None,
+        "other_outline": _outline(view, other_place) if here else None,
         "image_size": size if np.isfinite(size).all() else None,
     }
 
@@ -254,6 +257,11 @@ def _label(view: View, row: int) -> Any:
 
 def _corners(view: View, row: int) -> list[float | None]:
     return [_finite(side[row]) for side in (view.x0, view.y0, view.x1, view.y1)]
+
+
+def _outline(view: View, row: int) -> list[float | None] | None:
+    own = outline(view.boxes[row : row + 1].astype(np.float64))
+    return None if own is None else [_finite(number) for number in own[0]]
 
 
 def _finite(value: Any) -> float | None:

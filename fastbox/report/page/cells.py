@@ -1,13 +1,17 @@
-"""Columns of tables that several pages have."""
+"""Columns of tables, and labels of boxes, that several pages have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fastbox.report import numbers
 from fastbox.report.page.contents import Column
 
-__all__ = ["counts", "figures", "places", "shares"]
+__all__ = ["counts", "figures", "places", "shape", "shares"]
+
+STRAIGHT = 1e-3  # the tolerance, as a share of the sides, of corners that make a rectangle
 
 
 def counts(title: str, values: Sequence[int | None]) -> Column:
@@ -29,3 +33,15 @@ def figures(title: str, values: Sequence[float | None], places: int | None = Non
 def shares(title: str, values: Sequence[float | None], decimals: int = 1) -> Column:
     """Return a column of shares in percent."""
     return Column(title, [numbers.share(value, decimals) for value in values], list(values))
+
+
+def shape(outline: Sequence[float]) -> str:
+    """Return the sides and the angle of a rotated rectangle, given its corners; of another shape that it has four."""
+    corners = np.reshape(outline, (4, 2))
+    first, second = corners[1] - corners[0], corners[2] - corners[1]
+    wide, high = np.hypot(*first), np.hypot(*second)
+    uneven = np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max()
+    if uneven > STRAIGHT * max(wide, high) or abs(first @ second) > STRAIGHT * wide * high:
+        return "quadrilateral"
+    angle = np.degrees(np.arctan2(first[1], first[0])) if wide else 0.0
+    return f"{numbers.number(wide)} × {numbers.number(high)}, {round(float(angle), 1) + 0.0:g}°"

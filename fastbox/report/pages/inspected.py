@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from fastbox.report.numbers import NONE, are_doublings, counted, filled
-from fastbox.report.page.cells import counts, figures, places, shares
+from fastbox.report.page.cells import counts, figures, places, shape, shares
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Part, Plot, Section, Table
 from fastbox.report.page.plots import bars, heat_map, histogram
 from fastbox.report.rules import inspected_rules, threshold
@@ -155,11 +156,12 @@ def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples 
     names = {entry["class"]: _name(entry) for entry in summary["classes"] or ()}
     code, shown = found["code"], []
     for example in found["examples"] if found["code"] in DRAWN else ():
-        if None in (*example["box"], *(example["other_box"] or ())):
+        if None in chain(*(example[key] or () for key in ("box", "outline", "other_box", "other_outline"))):
             continue  # a rotated box without an angle has no corners
-        boxes = [_box(example["box"], names.get(example["class"], ""), "problem")]
+        boxes = [_box(example["box"], example["outline"], names.get(example["class"], ""), "problem")]
         if example["other_box"] is not None:
-            boxes.insert(0, _box(example["other_box"], names.get(example["other_class"], ""), "box"))
+            other = example["other_box"], example["other_outline"]
+            boxes.insert(0, _box(*other, names.get(example["other_class"], ""), "box"))
         if code in FRAMED and example["image_size"] is not None:
             width, height = example["image_size"]
             boxes.insert(0, Box((0.0, 0.0, width, height), f"image of {width:g} × {height:g}", "frame"))
@@ -172,13 +174,13 @@ def _examples(summary: Mapping[str, Any], found: Mapping[str, Any]) -> Examples 
     return Examples(f"{code}, {found['count']:,}", shown) if shown else None
 
 
-def _box(corners: Sequence[float], name: str, role: str) -> Box:
+def _box(corners: Sequence[float], outline: Sequence[float] | None, name: str, role: str) -> Box:
     """Return a box that can be drawn: inverted sides are swapped, and a side of 0 gets a small width."""
     x0, y0, x1, y1 = corners
-    label = f"{name}{': ' if name else ''}{x1 - x0:.4g} × {y1 - y0:.4g}"
+    label = f"{name}{': ' if name else ''}{shape(outline) if outline else f'{x1 - x0:.4g} × {y1 - y0:.4g}'}"
     x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
     hair = HAIR * max(x1 - x0, y1 - y0, 1.0)
-    return Box((x0, y0, max(x1, x0 + hair), max(y1, y0 + hair)), label, role)
+    return Box((x0, y0, max(x1, x0 + hair), max(y1, y0 + hair)), label, role, tuple(outline or ()))
 
 
 def _classes(summary: Mapping[str, Any]) -> list[Part]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbox.kernels.metrics import FACTS, title_of
 from fastbox.report.numbers import NONE, are_doublings, counted, filled, number
-from fastbox.report.page.cells import counts, figures
+from fastbox.report.page.cells import counts, figures, shape
 from fastbox.report.page.contents import Box, Column, Example, Examples, Figure, Page, Plot, Section, Table
 from fastbox.report.page.plots import histogram, shape_maps
 from fastbox.report.rules import measured_rules, paired_rules
@@ -18,8 +18,6 @@ from fastbox.report.rules import measured_rules, paired_rules
 __all__ = ["measured_page", "paired_page"]
 
 REASONS = {"not_finite": "not finite", "inverted": "inverted"}
-
-STRAIGHT = 1e-3  # the tolerance, as a share of the sides, of corners that make a rectangle
 
 
 def measured_page(summary: Mapping[str, Any], look: Any = None) -> Page:
@@ -161,7 +159,7 @@ def _worst(
     for pair in worst.pairs:
         drawn = (pair.target, pair.target_outline, *labels[1]), (pair.pred, pair.pred_outline, *labels[0])
         boxes = [
-            Box(corners, f"{label}: {_turned(outline) if outline else _sides(corners)}", role, outline)
+            Box(corners, f"{label}: {shape(outline) if outline else _sides(corners)}", role, outline)
             for corners, outline, label, role in drawn
         ]
         if np.isfinite([box.corners for box in boxes]).all():
@@ -189,18 +187,6 @@ def _label(name: str) -> str:
         metric = name.removesuffix("_loss")
         return f"{title_of(metric) if metric in FACTS else metric.capitalize()} loss"
     return title_of(name)
-
-
-def _turned(outline: Sequence[float]) -> str:
-    """Return the sides and the angle of a rotated rectangle, given its corners; of another shape that it has four."""
-    corners = np.reshape(outline, (4, 2))
-    first, second = corners[1] - corners[0], corners[2] - corners[1]
-    wide, high = np.hypot(*first), np.hypot(*second)
-    uneven = np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max()
-    if uneven > STRAIGHT * max(wide, high) or abs(first @ second) > STRAIGHT * wide * high:
-        return "quadrilateral"
-    angle = np.degrees(np.arctan2(first[1], first[0])) if wide else 0.0
-    return f"{number(wide)} × {number(high)}, {round(float(angle), 1) + 0.0:g}°"
 
 
 def _sides(corners: Sequence[float]) -> str:
