@@ -64,10 +64,17 @@ SUITES = {
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """Run the README's two commands as they stand, then the tests that the second leaves out."""
+    """Run the README's two commands as they stand, then the slow tests that are not long."""
     for command in commands_of_readme():
         session.run("bash", "-euo", "pipefail", "-c", command, external=True)
-    session.run("pytest", "-q", "-m", "slow", *session.posargs)
+    session.run("pytest", "-q", "-m", "slow and not long", *session.posargs)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run the tests that `.ci/run` leaves out because they take long. This task is not a part of all tasks."""
+    session.install(".[test]")
+    session.run("pytest", "-q", "-m", "long", *session.posargs)
 
 
 @nox.session

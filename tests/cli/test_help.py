@@ -19,6 +19,7 @@ from fastbox.cli.command import SECTIONS, Group
 from fastbox.kernels import registry
 
 ALL = {**COMMANDS, **GROUPS}
+RUN = [pytest.param(words, marks=pytest.mark.long if words == ("bench",) else ()) for words in ALL]
 WORDS = 2  # the first words of a help text, which say what an option is
 
 POINTS = ("integer range", (), "N", False, False, "Number of")  # where an experiment puts boxes
@@ -70,7 +71,7 @@ def test_the_help_has_examples(words: tuple[str, ...]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.jit
-@pytest.mark.parametrize("words", ALL, ids=" ".join)
+@pytest.mark.parametrize("words", RUN, ids=" ".join)
 def test_the_examples_run(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if words == ("anchors",):
         pytest.importorskip("scipy", reason="fitting anchors needs the extra optimize")

@@ -36,6 +36,7 @@ def shell(command: str, redirected: str, buffered: bool) -> subprocess.Completed
     return subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("name", COMMANDS)
@@ -49,6 +50,7 @@ def test_a_full_disk_behind_stdout_is_one_sentence(name: str, buffered: bool) ->
         assert (done.returncode, done.stderr) == (1, said)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("name", COMMANDS)
@@ -59,6 +61,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(name: str, buffered: bool) ->
         assert done.stderr == ""
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("redirected", [">&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"])
 @pytest.mark.parametrize("name", COMMANDS)
@@ -160,6 +163,7 @@ CASES = {
 ENDS = [(name, "interrupted") for name in CASES] + [(name, by) for by in list(BY)[1:] for name in ("nothing", "parts")]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "by"), ENDS)
 def test_what_stands_is_told(name: str, by: str, tmp_path: Path) -> None:

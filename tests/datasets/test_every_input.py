@@ -271,6 +271,7 @@ def needs_scores(job: str, kind: str) -> bool:
     return kind in SCORELESS and job in ("nms", "evaluate", "fuse", "suspects")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [*ON_DISK, *IN_PYTHON])
 @pytest.mark.parametrize("job", TABLES)
@@ -302,6 +303,7 @@ def test_every_command_reads_every_input(tmp_path: Path, command: str, kind: str
         assert all("`fastbox sort " in line for line in lines)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ON_DISK)
 @pytest.mark.parametrize("job", ["assign", "evaluate", "inspect", "nms", "pairs", "suspects"])

@@ -53,6 +53,7 @@ def evaluated(rule: str, scenes: list[dict[str, Any]], counts: list[int]) -> Eva
     return found
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @given(st.integers(0, 2**32), st.sampled_from(list(RULES)))
 def test_samples_equal_evaluations_of_repeated_images(seed: int, rule: str) -> None:

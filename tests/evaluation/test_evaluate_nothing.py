@@ -54,6 +54,7 @@ def call(*arguments: Any) -> Any:
     return result
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("side", SIDES)

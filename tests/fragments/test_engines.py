@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fastbox import jobs
+from fastbox import RotatedBoxes, jobs
 from fastbox.errors import InputError
 from fastbox.fragments import engines
 from fastbox.fragments.run import spread
@@ -50,6 +50,24 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             rows = {"image_id": own, **{name: values.astype(np.float32) for name, values in sides.items()}}
             pq.write_table(pa.table(rows), paths[-1] / f"{number:02d}.parquet", row_group_size=ROWS // 60)
     return paths
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Rotated rectangles and quadrilaterals of some images."""
+    rng = np.random.default_rng(6)
+    numbers = np.column_stack(
+        [rng.uniform(0, 100, (400, 2)), rng.uniform(20, 60, (400, 2)), rng.uniform(-180, 180, 400)]
+    )
+    boxes = RotatedBoxes(numbers, "cxcywhd")
+    folder, ids = tmp_path_factory.mktemp("turned"), np.arange(400) // 10
+    rectangles = {"image_id": ids, **dict(zip(("cx", "cy", "w", "h", "angle"), numbers.T, strict=True))}
+    told = {"box_format": "cxcywhd"}
+    pq.write_table(pa.table(rectangles).replace_schema_metadata(told), folder / "rectangles.parquet", row_group_size=50)
+    corners = {"image_id": ids, "poly": boxes.corners().reshape(-1, 8).tolist()}
+    told = {"box_format": "xyxyxyxy"}
+    pq.write_table(pa.table(corners).replace_schema_metadata(told), folder / "corners.parquet", row_group_size=50)
+    return [folder / "rectangles.parquet", folder / "corners.parquet"]
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +160,11 @@ def kill_one(name: str, out: Path, parts: int, rng: np.random.Generator, ended: 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_every_engine_gives_the_same_bytes(
-    name: str, tables: list[Path], expected: tuple[dict[str, bytes], dict[str, Any]], tmp_path: Path
+    name: str,
+    tables: list[Path],
+    turned: list[Path],
+    expected: tuple[dict[str, bytes], dict[str, Any]],
+    tmp_path: Path,
 ) -> None:
     with CLUSTERS[name]() as (engine, wait):
         seen: list[int] = []
@@ -175,6 +197,11 @@ def test_every_engine_gives_the_same_bytes(
                 path.unlink()
         found = spread(jobs.pairs, *tables, out=tmp_path / "parts", engine=engines.threads, **OPTIONS)
         assert (bytes_of(tmp_path / "parts"), found.to_dict()) == expected
+
+        # Rotated boxes go the same way.
+        whole = jobs.pairs(*turned, threshold=0.2).to_dict()
+        assert whole["pairs"] > 400
+        assert spread(jobs.pairs, *turned, threshold=0.2, engine=engine, fragment_rows=60).to_dict() == whole
 
         # An error on a worker is told as it is here.
         with pytest.raises(InputError, match="expected a column 'name'"):

@@ -45,6 +45,7 @@ def few(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.compiler
