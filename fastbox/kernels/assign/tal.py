@@ -249,13 +249,18 @@ def keep_best(members, truths, kept, state):
 
 @device
 def settle(members, classes, truths, predictions, rule, state):
-    """Give each claimed point to one truth, and write its metric and its overlap where they are another truth's."""
+    """Give each claimed point to one truth, and write its metric and its overlap where they are another truth's.
+
+    A point that overlaps none of its truths, `most` 0, may be no candidate of the first truth: both stay 0.
+    """
     boxes, scores, start = predictions
     claims, owner, metric, ious, who, _ = state
     _, _, kind, alpha, beta = rule
     for p in members:
         if claims[p] > 1:
-            owner[p] = who[p]
+            owner[p], ious[p] = who[p], 0
+            if metric[p] == 0:
+                continue
         elif ious[p] == ious[p]:
             continue
         g = owner[p]
