@@ -217,6 +217,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.jit
 def test_killed_at_any_moment_a_rerun_ends_the_same(tables: dict[str, Path], tmp_path: Path) -> None:

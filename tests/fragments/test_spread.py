@@ -82,6 +82,7 @@ def test_what_only_the_whole_can_write_is_refused(option: str, tables: dict[str,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["measure", "pairs", "assign", "inspect", "evaluate", "suspects"])
 def test_a_page_of_fragments_is_that_of_what_they_found(name: str, tables: dict[str, Path], tmp_path: Path) -> None:

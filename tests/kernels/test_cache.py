@@ -67,6 +67,7 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in files}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_second_process_compiles_nothing(python: Any, shared_cache: Path) -> None:
     code = "DTYPES, METRICS = ('float32',), ('iou',)" + USE_ALL
@@ -79,6 +80,7 @@ def test_a_second_process_compiles_nothing(python: Any, shared_cache: Path) -> N
     assert listing(shared_cache) == kept
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_kernel_is_compiled_once_for_a_dtype(python: Any, tmp_path: Path) -> None:
     """Strides, read-only memory, formats and options share one compiled version."""
@@ -125,6 +127,7 @@ print(*(f"{name} {calls[name]()}" for name in NAMES), sep="\\n")
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_kernels_that_different_processes_compiled_do_not_mix(python: Any, tmp_path: Path) -> None:
     def ask(*names: str) -> list[str]:

@@ -85,6 +85,7 @@ DAMAGES: dict[str, Any] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_heals(damage: str, python: Any, small_cache: Path, tmp_path: Path) -> None:
@@ -187,6 +188,7 @@ cache.load, cache.save = gone(load), gone(save)
 }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there are no such limits on Windows")
 @pytest.mark.parametrize(("fault", "compiled"), list(zip(FAULTS, [0, 0, 3, 3, 2], strict=True)))
