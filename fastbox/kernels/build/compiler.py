@@ -127,14 +127,6 @@ def dispatcher(function: FunctionType, signature: Signature, prefix: str = "") -
 def _emitted(compiled: Any, codegen: Any, symbol: str, linked: bool) -> bytes:
     """Return the object code of a kernel and its entry; everything else in it is internal."""
     module = _linked(compiled)
-    called = str(entry(compiled.target_context, compiled.fndesc, symbol))
-    for text in (called, RUNTIME.read_text().replace("@release", f'@"{symbol}.release"')):
-        more = llvm.parse_assembly(cgutils.normalize_ir_text(text))
-        more.triple, more.data_layout = module.triple, codegen._data_layout
-        module.link_in(more)
-    for one in (*module.functions, *module.global_variables):
-        if not one.is_declaration and not one.name.startswith(symbol):
-            one.linkage = "internal"
     far = not linked and module.triple.startswith("x86_64")
     machine = llvm.Target.from_triple(module.triple).create_target_machine(
         cpu=codegen._get_host_cpu_name(),
@@ -143,13 +135,30 @@ def _emitted(compiled: Any, codegen: Any, symbol: str, linked: bool) -> bytes:
         reloc="static" if far else "pic",
         codemodel="large" if far else "default",
     )
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0)))
+    called = str(entry(compiled.target_context, compiled.fndesc, symbol))
+    for text in (called, RUNTIME.read_text().replace("@release", f'@"{symbol}.release"')):
+        more = llvm.parse_assembly(cgutils.normalize_ir_text(text))
+        more.triple, more.data_layout = module.triple, codegen._data_layout
+        _pass_over(more, machine, "sroa", "instruction_combine")
+        module.link_in(more)
+    for one in (*module.functions, *module.global_variables):
+        if not one.is_declaration and not one.name.startswith(symbol):
+            one.linkage = "internal"
+    # The entry says that the arrays of the caller have no owner, so that the counting of references to them goes.
+    _pass_over(module, machine, "always_inliner", "ipsccp", "simplify_cfg", "dead_arg_elimination")
+    _pass_over(module, machine, "instruction_combine", "simplify_cfg", "global_dead_code_eliminate")
     module.verify()
     lacking = [one.name for one in module.functions if one.is_declaration and one.name.startswith(_NUMBAS)]
     assert not lacking, f"{symbol} calls {', '.join(lacking)}, which runtime.ll does not define"
     return bytes(machine.emit_object(module))
+
+
+def _pass_over(module: Any, machine: Any, *passes: str) -> None:
+    """Run some passes of LLVM over a module."""
+    manager = llvm.create_new_module_pass_manager()
+    for one in passes:
+        getattr(manager, f"add_{one}_pass")()
+    manager.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0)))
 
 
 def _in_numba(t: Any) -> Any:
