@@ -173,7 +173,8 @@ def protocols() -> Mapping[str, Protocol]:
     return {own.name: own for name in _names() for own in _of(name)}
 
 
-def _names() -> list[str]:
+@cache
+def _names() -> Sequence[str]:
     """Return the names of the modules, with dashes."""
     return [found.name.replace("_", "-") for found in iter_modules(home.__path__)]
 

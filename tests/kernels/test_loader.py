@@ -1,4 +1,4 @@
-"""Kernels can be loaded wherever the process has room left."""
+"""Kernels can be loaded wherever the process has room left, and hold no counts of references to their arguments."""
 
 from __future__ import annotations
 
@@ -16,24 +16,41 @@ RELOCATIONS = 4  # the type of a section
 FAR = {1, 24}  # R_X86_64_64 and R_X86_64_PC64: addresses of 64 bits
 
 
-def relocations(code: bytes) -> Iterator[int]:
-    """The types of all relocations of an object in ELF."""
+def relocations(code: bytes) -> Iterator[tuple[int, str]]:
+    """The type of each relocation of an object in ELF, and the name that it stands for."""
     (table,), (size, count) = struct.unpack_from("<Q", code, 0x28), struct.unpack_from("<HH", code, 0x3A)
-    for at in range(table, table + size * count, size):
-        kind, start, length = struct.unpack_from("<4xI16xQQ", code, at)
-        if kind == RELOCATIONS:
-            yield from (struct.unpack_from("<8xI", code, place)[0] for place in range(start, start + length, 24))
+    sections = [struct.unpack_from("<4xI16xQQI", code, at) for at in range(table, table + size * count, size)]
+    for kind, start, length, link in sections:
+        if kind != RELOCATIONS:
+            continue
+        _, names, _, strings = sections[link]
+        for place in range(start, start + length, 24):
+            how, symbol = struct.unpack_from("<8xII", code, place)
+            (name,) = struct.unpack_from("<I", code, names + 24 * symbol)
+            text = sections[strings][1] + name
+            yield how, code[text : code.index(0, text)].decode()
+
+
+ELF = sys.platform == "linux" and platform.machine() == "x86_64"
 
 
 @pytest.mark.jit
 @pytest.mark.compiler
-@pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() != "x86_64", reason="elsewhere the loader's memory is one piece"
-)
+@pytest.mark.skipif(not ELF, reason="elsewhere the loader's memory is one piece")
 @pytest.mark.parametrize("linked", [False, True])
 def test_code_for_the_loader_reaches_all_addresses(linked: bool) -> None:
     """LLVM aborts a process where code and constants lie farther apart than relocations reach."""
     version = next(one for one in registry.versions(["float32"]) if one.module.endswith(".sketch"))
     code = registry.found(version).code(np.dtype("float32"), version.metric, linked=linked)
-    found = set(relocations(code))
+    found = {how for how, _ in relocations(code)}
     assert len(found) > 0 and (found <= FAR) != linked
+
+
+@pytest.mark.jit
+@pytest.mark.compiler
+@pytest.mark.skipif(not ELF, reason="reads objects in ELF")
+def test_no_references_to_the_arrays_of_the_caller_are_counted() -> None:
+    """Where they are counted, a kernel frees an array whose last reference goes; here only its `release` does."""
+    version = next(one for one in registry.versions(["float64"]) if one[:2] == ("json.elements", "SKIP"))
+    code = registry.found(version).code(np.dtype("float64"), version.metric, linked=True)
+    assert [name for _, name in relocations(code) if name in ("free", "malloc")] == ["free"]
