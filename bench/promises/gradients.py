@@ -82,6 +82,7 @@ GRADIENTS = (
         over_floor("smooth_l1_loss"),
     ),
     Target("grad-giou", "giou_loss and gradient, 4M boxes float32: c = a - b", 0.7, over_floor("giou_loss")),
+    Target("grad-ciou", "ciou_loss and gradient, 4M boxes float32: c = a - b", 0.5, over_floor("ciou_loss")),
     Target("grad-torch", "giou_loss and gradient, 4M boxes float32: torch autograd", 20, over_torch),
     Target("regression", "fastbox experiment regression, 5 overlap losses", 60, experiment, "s", True),
 )

@@ -26,7 +26,7 @@ def applied(name: str, values: Any) -> Any:
     return out
 
 
-def exact_atan(x: float) -> Decimal:
+def exact_atan(x: float | Decimal) -> Decimal:
     """By halving the angle until its series is short."""
     if abs(x) > 1:
         return HALF_PI.copy_sign(Decimal(x)) - exact_inverse(Decimal(1) / Decimal(x))
@@ -111,13 +111,22 @@ def test_a_greater_number_has_no_lesser_value_but_for_the_last_place(two: list[f
         assert one <= np.nextafter(other, math.inf)
 
 
+sides = st.floats(2.0**-20, 2.0**20, width=32)
+
+
+@given(sides, sides)
+def test_the_aspect_of_float32_is_the_nearest(w: float, h: float) -> None:
+    exact = exact_atan(Decimal(w) / Decimal(h)) / HALF_PI
+    assert aspect(np.float32(w), np.float32(h)) == np.float32(float(exact))
+
+
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_aspect_of_a_box(dtype: Any) -> None:
     sides = [dtype(side) for side in (0, 1, 3)]
     nothing, one, three = sides
     assert aspect(one, one) == aspect(three, three) == 0.5
-    assert aspect(one, nothing) == 1
+    assert aspect(one, nothing) == aspect(one, -nothing) == 1
     assert aspect(nothing, one) == aspect(nothing, nothing) == 0
     assert dtype(aspect(one, three)) + dtype(aspect(three, one)) == 1
     assert dtype(aspect(one, three)) == pytest.approx(

@@ -211,6 +211,7 @@ def test_the_aspect_of_a_box_without_height_is_its_limit(dtype: Any) -> None:
     for other in (square, thin, [1, 1, 3, 5], [2, 2, 2, 2]):
         assert one(nearly, other, "ciou", dtype) == pytest.approx(one(flat, other, "ciou", dtype), rel=1e-6)
         assert one(flat, other, "ciou", dtype) == one(other, flat, "ciou", dtype)
+        assert one([0, 0, 4, -0.0], other, "ciou", dtype) == one(flat, other, "ciou", dtype)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
