@@ -33,6 +33,7 @@ nox.options.sessions = [
     "gate",
 ]
 
+BUILT: list[Path] = []  # the package with libraries that this run has made and tested
 CPU_TORCH = "torch==2.13.0+cpu"  # without the libraries for GPUs
 EVERYTHING = ("-q", "-n", "auto", "-m", "")  # no marker is left out
 TENSORS = ("tests/losses/test_torch.py", "tests/assign/test_torch_points.py")
@@ -141,6 +142,7 @@ def native(session: nox.Session) -> None:
     built = [library.stem for library in Path("fastbox/kernels/native").glob("x86-64-v?.*")]
     for level in sorted(set(has) & set(built)):
         session.run("pytest", "-q", "-n", "auto", *KERNELS, *session.posargs, env={"FASTBOX_LEVEL": level, **here})
+    BUILT.append(home)
 
 
 @nox.session
@@ -232,8 +234,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run every benchmark once, small and untimed: each runs, and agrees with its peers."""
+    """Run every benchmark once, small and untimed: each runs, and agrees with its peers.
+
+    After ``native`` in one run, the package with libraries is taken, which has nothing to compile.
+    """
     session.install(".[bench]", "pytest-xdist")
+    for home in BUILT:
+        session.chdir(home)
+        session.env["PYTHONPATH"] = str(home)
     session.run("pytest", "-q", "-n", "auto", "bench", "--benchmark-disable", *session.posargs)
 
 
