@@ -39,7 +39,7 @@ def values_of(a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False
         return None
     out = np.empty(n if aligned else (n, m), a.dtype)
     kernel = parallel.kernels("compare.few").FEW[a.dtype, metric]
-    return out if kernel(a.dtype.type(beta), a, b, aligned, out.reshape(-1)) else None
+    return out if kernel(beta, a, b, aligned, out if aligned else out.reshape(-1)) else None
 
 
 def leaders(met: NDArray[Any], k: int, metric: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -53,10 +53,10 @@ def reaching(
     met: NDArray[Any], least: Any, metric: str, *, alone: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """Return rows, columns and values of a matrix that reach a threshold; if alone, of columns behind the row."""
-    flat = met.reshape(-1)
-    places = np.flatnonzero(flat <= least if METRICS[metric].distance else flat >= least)
-    rows, cols = np.divmod(places, met.shape[1])
+    reached = met <= least if METRICS[metric].distance else met >= least
+    rows, cols = reached.nonzero()
+    values = met[reached]
     if alone:
         behind = rows < cols
-        rows, cols, places = rows[behind], cols[behind], places[behind]
-    return rows, cols, flat[places]
+        return rows[behind], cols[behind], values[behind]
+    return rows.copy(), cols.copy(), values  # they are columns of one array
