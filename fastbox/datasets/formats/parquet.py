@@ -206,7 +206,8 @@ def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.i
     first = next(groups, None)
     schema = table.schema()
     orders = []
-    codes = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    # Of values that repeat; the id of a box does not.
+    codes = [field.name for field in schema if not pa.types.is_floating(field.type) and field.name != "id"]
     held = table.bytes <= MOST_HELD
     # BytesIO grows in place: Arrow's own stream in memory takes three times as long, for copies into fresh pages.
     stream: Any = io.BytesIO() if held else pa.OSFile(os.fspath(path), "wb")
