@@ -8,13 +8,13 @@ anchors. Anchors are numbered by level, row, column and shape, the shape innermo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.anchors.cell_shapes import whole
 from fastbox.values.numbers import in_dtype
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
+from fastbox._record import dataclass
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import Backed
 from fastbox.values.groups import groups_of

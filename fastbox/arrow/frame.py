@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import Place, UnsortedError, image_runs, is_number, one_chunk, plain, plain_type
 from fastbox.arrow.fields import require
 from fastbox.arrow.find import find_boxes

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import Place, coordinates, flattened, image_runs, is_list, numbers, one_chunk, rows_of
 from fastbox.arrow.fields import require
 from fastbox.errors import InputError

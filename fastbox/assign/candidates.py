@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import dataclass
 from fastbox.anchors.points import PointGrid
 from fastbox.assign.grids import LaidOut, laid_out, shape_of
 from fastbox.assign.point_rule import PointRule

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from fastbox._record import dataclass
 from fastbox.values.numbers import as_number, as_number_from
 
 __all__ = ["POINT_RULES", "PointRule"]

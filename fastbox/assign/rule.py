@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fastbox._record import dataclass
 from fastbox.values.numbers import as_number, as_number_from
 
 __all__ = ["MatchRule"]

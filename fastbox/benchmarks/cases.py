@@ -6,13 +6,14 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from fastbox._record import dataclass
 from fastbox.benchmarks import peers
 from fastbox.benchmarks.shapes import boxes, heaped, ragged
 from fastbox.kernels.metrics import title_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from fastbox._record import dataclass
 from fastbox.benchmarks.shapes import DTYPES, Floats, Ragged
 
 __all__ = [

@@ -8,10 +8,11 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox._version import __version__
 from fastbox.benchmarks.cases import LIBRARIES, Work, works
 from fastbox.parallel import get_num_threads, threads_here

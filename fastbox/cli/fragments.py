@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from fastbox._record import dataclass
 from fastbox._version import SCHEMA
 from fastbox.cli.command import option
 from fastbox.cli.messages import say

@@ -6,11 +6,11 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastbox._record import dataclass
 from fastbox._version import SCHEMA
 from fastbox.cli.command import option
 from fastbox.cli.types import Column, Memory, Names, Real

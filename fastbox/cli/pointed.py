@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastbox._record import dataclass
 from fastbox.cli.command import option
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.progress import progress

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import pyarrow as pa
 
+from fastbox._record import dataclass
 from fastbox.arrow.turned import BOX_FORMAT, coordinate_names, format_in
 from fastbox.values import formats
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox.datasets import formats as home
 from fastbox.datasets.dataset import Dataset
 from fastbox.kernels.codes import PLAIN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.datasets.by_image import coordinates
 from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema, format_of, names_in

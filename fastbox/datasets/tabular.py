@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from fastbox._lazy import deferred
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import id_kind, is_list, is_number
 from fastbox.arrow.fields import require
 from fastbox.arrow.find import find_boxes
@@ -28,7 +29,7 @@ BOX = BoxArgument("--box", "box={}")
 _OURS = {*IMAGES, "category_id", *(name for names in COORDINATES.values() for name in names)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Layout:
     """The columns of a table, as the user names them.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
 from types import MappingProxyType
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import dataclass
 from fastbox.evaluation.columns import stable
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import Statistic

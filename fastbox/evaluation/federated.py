@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.errors import InputError
 from fastbox.evaluation.hierarchy import Expanded, above, below, expand
 from fastbox.values.record_text import record_text

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.errors import InputError, advice
 from fastbox.evaluation.params import MOST_RANGES, Params
 from fastbox.evaluation.sides import Images

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.evaluation.curves import Floats
 from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.evaluation.tide import ERRORS, Errors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import dataclass
 from fastbox.evaluation.bootstrap import HELD, LENT, Weights
 from fastbox.evaluation.curves import Floats, Ranked
 from fastbox.evaluation.streamed import number

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.errors import advice
 from fastbox.evaluation.conditions import SIDES, Condition, conditions
 from fastbox.evaluation.registry import Protocol, Statistic, protocol

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import dataclass
 from fastbox.evaluation.curves import NOTHING, Floats, pieces
 from fastbox.evaluation.matching import MATCH_TYPES
 from fastbox.evaluation.protocols.coco import COCO

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.boxes.container import Boxes
 from fastbox.experiments.lookalikes import Lookalikes
 from fastbox.kernels.metrics import METRICS

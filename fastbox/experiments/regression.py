@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import dataclass
 from fastbox.kernels.codes import COUNTS, POINTS
 from fastbox.kernels.metrics import regression_losses
 from fastbox.result import Result

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox._version import SCHEMA, __version__
 from fastbox.errors import InputError, advice
 from fastbox.fragments.canonical import digest

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.anchors import AnchorGrid, PointGrid
 from fastbox.anchors.resize import Resize
 from fastbox.arrow import columns

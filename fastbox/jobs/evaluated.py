@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from fastbox._record import dataclass
 from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation
 from fastbox.evaluation.summary import Asked, Facts, ModelFigures, Summarized

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow.columns import coded_batch, label_columns, number_column, schema_of
 from fastbox.boxes.container import Boxes
 from fastbox.boxes.rotated import RotatedBoxes

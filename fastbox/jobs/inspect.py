@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Any
 
+from fastbox._record import dataclass
 from fastbox.datasets.as_source import Given, images_of
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job

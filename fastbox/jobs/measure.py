@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import losses
+from fastbox._record import dataclass
 from fastbox.arrow import columns
 from fastbox.arrow.fields import require
 from fastbox.arrow.layouts import BoxColumns

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox.datasets.as_source import Given, as_source
 from fastbox.result import Result, Row
 from fastbox.storage.locate import find_files

@@ -6,9 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox.errors import InputError
 from fastbox.kernels.metrics import FACTS
 from fastbox.ops.metrics import DTYPES, USUAL

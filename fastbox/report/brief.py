@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox.report.numbers import NONE
 
 __all__ = ["Shown", "html_of", "text_of"]

@@ -9,9 +9,10 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
 
+from fastbox._record import dataclass
 from fastbox._version import SCHEMA, __version__
 from fastbox.values.arguments import bound
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.values.powers import doublings
 
 __all__ = ["ASPECT_EDGES", "SIDE_EDGES", "Heat", "Look", "Pair", "Worst"]

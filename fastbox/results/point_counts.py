@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.values.coco import AREA_BOUNDS, SIZES
 
 __all__ = ["BINS", "SIDES", "Counted", "PointCounts", "Seen"]

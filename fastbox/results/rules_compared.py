@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.summary import Summarized
 from fastbox.result import Result

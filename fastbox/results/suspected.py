@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes
 from fastbox.evaluation.suspects.votes import KINDS, Suspects

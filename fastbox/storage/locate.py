@@ -7,9 +7,10 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from fastbox._record import dataclass
 from fastbox.errors import InputError, nearest
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import check_finished, is_hidden, is_table

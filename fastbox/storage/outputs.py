@@ -7,8 +7,9 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from fastbox._record import dataclass
 from fastbox.errors import InputError
 from fastbox.storage.convention import TABLE_ENDING, check_name, is_table
 from fastbox.storage.locate import Tree, expand

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow.rows import Rows
 from fastbox.boxes.container import Boxes
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import id_kind
 from fastbox.errors import InputError
 from fastbox.tables.sink import read_names

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import Place
 from fastbox.errors import InputError, brief
 from fastbox.storage.opened import State

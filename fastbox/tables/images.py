@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import Place, id_kind, image_runs, is_number, one_chunk, unsorted
 from fastbox.arrow.columns import number_column
 from fastbox.arrow.fields import require

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from fastbox._lazy import deferred
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import Place, id_kind, one_chunk, plain
 from fastbox.errors import InputError
 from fastbox.storage.backed import ROW_FORMATS, Backed

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import Place, image_runs, one_chunk, unsorted
 from fastbox.errors import InputError
 from fastbox.storage.locate import find_files

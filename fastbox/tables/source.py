@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow.arrays import id_kind, is_list
 from fastbox.arrow.fields import require
 from fastbox.arrow.find import find_boxes

@@ -35,7 +35,7 @@ FLOORS = [
     {"parallel"},
     {"values"},
     {"kernels"},
-    {"_lazy", "_version", "errors", "stages"},
+    {"_lazy", "_record", "_version", "errors", "stages"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

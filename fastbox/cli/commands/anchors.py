@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fastbox._lazy import deferred
+from fastbox._record import dataclass
 from fastbox.anchors.presets import COMPARED
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.options import Boxes, count_option, json_option, output_option, seed_option, show

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fastbox._lazy import deferred
+from fastbox._record import dataclass
 from fastbox.assign.registry import rules_of
 from fastbox.assign.rule import MatchRule
 from fastbox.cli.command import Command, alone, option, record

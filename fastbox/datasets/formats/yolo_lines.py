@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from fastbox._record import dataclass
 from fastbox.datasets.listing import first_words, line_error
 from fastbox.errors import InputError, advice
 from fastbox.storage.pictures import is_image

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.evaluation.matching import FOREGROUND
 from fastbox.evaluation.suspects.survey import Cells, Claims, Scene
 from fastbox.kernels.evaluate.places import MISSING

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.jobs.inspection.classes import Classes, Range, outliers
 from fastbox.jobs.inspection.problems import Finding, Limits
 from fastbox.jobs.inspection.repeats import Repeats

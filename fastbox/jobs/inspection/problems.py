@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import dataclass
 from fastbox.arrow import columns
 from fastbox.boxes.found import outline
 from fastbox.boxes.rotated import RotatedBoxes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fastbox._record import dataclass
 from fastbox.arrow import columns
 from fastbox.arrow.arrays import id_kind, is_number, plain
 from fastbox.boxes.found import boxes_of_columns

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
+from fastbox._record import dataclass
 from fastbox.errors import InputError
 from fastbox.evaluation.alike import apart, spellings
 from fastbox.evaluation.matching import FOREGROUND

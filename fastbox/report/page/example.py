@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from fastbox._record import dataclass
 
 __all__ = ["Box", "Example", "Picture"]
 
