@@ -60,7 +60,8 @@ def _init(cls: type, fields: Sequence[Field[Any]]) -> Callable[..., None]:
     positional = [one.name for one in taken if not one.kw_only]
     names = {one.name for one in taken}
     required = {one.name for one in taken if one.default is MISSING and one.default_factory is MISSING}
-    plan = [(one.name, one.default, one.default_factory) for one in fields]
+    made = [one for one in fields if one.init or one.default_factory is not MISSING]
+    plan = [(one.name, one.default, one.default_factory) for one in made]
     follows, put = hasattr(cls, "__post_init__"), object.__setattr__
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -73,7 +74,7 @@ def _init(cls: type, fields: Sequence[Field[Any]]) -> Callable[..., None]:
                 put(self, name, given[name])
             elif factory is not MISSING:
                 put(self, name, factory())
-            elif default is not MISSING:
+            else:
                 put(self, name, default)
         if follows:
             self.__post_init__()
