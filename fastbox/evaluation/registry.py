@@ -174,8 +174,7 @@ def protocols() -> Mapping[str, Protocol]:
     return {own.name: own for name in _names() for own in _of(name)}
 
 
-@cache
-def _names() -> Sequence[str]:
+def _names() -> list[str]:
     """Return the names of the modules, with dashes."""
     return [found.name.replace("_", "-") for found in iter_modules(home.__path__)]
 
