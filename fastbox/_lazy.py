@@ -32,7 +32,7 @@ def deferred(name: str) -> Any:
     return _Deferred(name)
 
 
-class _Annotation(str):
+class Annotation(str):
     """An annotation in a signature: ``NDArray[Any]``, where a plain string would show its quotes."""
 
     __slots__ = ()
@@ -105,5 +105,5 @@ def _unquote_function(function: Any) -> None:
         for name, given in function.__annotations__.items():
             text = given.__forward_arg__ if isinstance(given, ForwardRef) else given
             if isinstance(text, str):
-                function.__annotations__[name] = _Annotation(text)
+                function.__annotations__[name] = Annotation(text)
         _unquote_function(getattr(function, "__wrapped__", None))

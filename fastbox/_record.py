@@ -13,6 +13,8 @@ from dataclasses import MISSING, Field, FrozenInstanceError
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
 
+from fastbox._lazy import Annotation
+
 __all__ = ["dataclass"]
 
 if TYPE_CHECKING:
@@ -138,5 +140,6 @@ def _signature(cls: type) -> Any:
         kind = Parameter.KEYWORD_ONLY if one.kw_only else Parameter.POSITIONAL_OR_KEYWORD
         default = Parameter.empty if one.default is MISSING else one.default
         default = default if one.default_factory is MISSING else one.default_factory
-        parameters.append(Parameter(one.name, kind, default=default, annotation=one.type))
+        shown = Annotation(one.type) if isinstance(one.type, str) else one.type
+        parameters.append(Parameter(one.name, kind, default=default, annotation=shown))
     return Signature(parameters, return_annotation=None)
