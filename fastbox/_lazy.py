@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from types import FunctionType, ModuleType
 from typing import Any, ForwardRef
 
-__all__ = ["deferred", "lazy"]
+__all__ = ["Annotation", "deferred", "lazy"]
 
 
 class _Deferred:

@@ -30,7 +30,7 @@ NEEDED = {
     "fuse": ("common.sorting", "suppress.fusion"),
     "inspect": ("common.sketch", "compare.cell_index", "compare.dense.TOP", "compare.indexed.TOP"),
     "measure": ("common.sketch", "compare.aligned", "compare.few", "loss.coordinates", "loss.overlap"),
-    "nms": ("common.sorting", "suppress.few", "suppress.nms", "suppress.tree"),
+    "nms": ("common.sorting", "suppress.few", "suppress.leaders", "suppress.nms", "suppress.tree"),
     "pairs": (
         *("common.sketch", "compare.aligned", "compare.cell_index", "compare.few"),
         *("compare.dense.BEST", "compare.dense.PAIRS", "compare.dense.SCATTER"),

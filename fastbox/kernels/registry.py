@@ -54,6 +54,7 @@ LISTED = {
     "loss.regression": ("DESCEND",),
     "suppress.few": ("KEEP", "SOFTEN"),
     "suppress.fusion": ("FUSE",),
+    "suppress.leaders": ("CHART", "LEADERS", "REMAINING"),
     "suppress.nms": ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS"),
     "suppress.tree": ("ARRANGE",),
 }

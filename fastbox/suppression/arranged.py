@@ -16,6 +16,8 @@ from fastbox.ops.geometry import F8, packed
 
 __all__ = ["Arranged", "arranged"]
 
+CROWD = 2048  # boxes of a segment above which leaders may pay
+
 Places = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]
 
 
@@ -45,6 +47,25 @@ class Arranged:
         n = tree[0]
         return (tile, keys[:n], rows[:n]), tree
 
+    def leaders(self, scores: NDArray[Any], members: NDArray[np.int64], threshold: Any) -> NDArray[np.int64]:
+        """Return the rows to decide before the others of a segment, none if it is not crowded."""
+        room = np.empty(len(members) // 8 if len(members) > CROWD else 0, np.int64)
+        if not len(room):
+            return room
+        kernel = parallel.kernels("suppress.leaders").LEADERS[self.dtype, ""]
+        return room[: kernel(self.args, scores, members, threshold, room)]
+
+    def remaining(
+        self, kept: NDArray[np.int64], members: NDArray[np.int64], threshold: Any, spans: list[tuple[int, int]]
+    ) -> NDArray[np.int64]:
+        """Return the rows of a segment that may be kept, given the leaders that are, which are among them."""
+        leaders = parallel.kernels("suppress.leaders")
+        tile, found = np.empty((6, len(kept)), self.dtype), np.empty(len(members), np.int64)
+        led = tile, kept, leaders.CHART[self.dtype, ""](self.args, kept, threshold, tile)
+        kernel = leaders.REMAINING[self.dtype, ""]
+        counts = parallel.run(lambda *span: kernel(self.args, members, span, threshold, led, found), spans)
+        return np.concatenate([found[first : first + n] for (first, _), n in zip(spans, counts, strict=True)])
+
 
 class ArrangedFrames(Arranged):
     """Rotated boxes, whose frames lie in the tree."""
@@ -72,6 +93,10 @@ class ArrangedFrames(Arranged):
         for column, row in zip(self.args[4:], tile[4:], strict=True):  # behind frames, which are there
             np.take(column, rows[:n], out=row[:n], mode="clip")
         return (tile, keys[:n], rows[:n]), (*tree[:-1], self.screenable)
+
+    def leaders(self, scores: NDArray[Any], members: NDArray[np.int64], threshold: Any) -> NDArray[np.int64]:
+        """Return no leaders: the IoUs of rotated boxes are measured many at once."""
+        return members[:0]
 
 
 def arranged(boxes: Collection) -> Arranged:

@@ -189,13 +189,22 @@ def _suppressed(boxes: Collection, scores: NDArray[Any], classes: Any, kind: str
     sizes = np.diff(bounds)
     side = arranged(boxes)
 
-    def one(segment: int, threads: bool = False) -> None:
+    def spans_of(n: int, threads: bool) -> list[tuple[int, int]]:
+        return parallel.blocks(n, 64, SMALLEST) if threads else [(0, n)]
+
+    def decide(rows: NDArray[np.int64], threads: bool) -> None:
         resolve = side.kernels.RESOLVE_ARRANGED[boxes.dtype, kind]
-        places, tree = side.tree(scores, members[bounds[segment] : bounds[segment + 1]], how[0], left)
-        n = len(places[1])
-        state = np.zeros(n, np.uint8)
-        spans = parallel.blocks(n, 64, SMALLEST) if threads else [(0, n)]
-        parallel.run(lambda *span: resolve(places, tree, span, how, state, left), spans)
+        places, tree = side.tree(scores, rows, how[0], left)
+        state = np.zeros(len(places[1]), np.uint8)
+        parallel.run(lambda *span: resolve(places, tree, span, how, state, left), spans_of(len(state), threads))
+
+    def one(segment: int, threads: bool = False) -> None:
+        rows = members[bounds[segment] : bounds[segment + 1]]
+        if kind == "hard" and len(leaders := side.leaders(scores, rows, how[0])):
+            decide(leaders, threads)
+            kept = leaders[left[leaders] == left[leaders]]
+            rows = side.remaining(kept, rows, how[0], spans_of(len(rows), threads))
+        decide(rows, threads)
 
     large = np.flatnonzero(sizes > DENSE)
     if len(large):
