@@ -127,6 +127,21 @@ def best_grouped(setting: Setting) -> Reached:
     return reached
 
 
+def pairs_grouped(setting: Setting) -> Reached:
+    peer = next(peer for peer in peers.MATRIX if peer.name == "pycocotools")
+    data = ragged(setting.sizes.of(200_000), "float32")
+    a, b = data.grouped()
+    images = peers.split(data, peer)
+    matrices = peers.loop_matrix(peer, "iou")
+    calls: Calls = {
+        "fastbox": lambda: fastbox.pairs(a, b, threshold=0.5),
+        "pycocotools in a loop, its matrices alone": lambda: matrices(images),
+    }
+    with Threads(1):
+        times = take_turns(calls, max(setting.rounds // 3, 1))
+    return ratio(times, "pycocotools in a loop, its matrices alone", "fastbox")
+
+
 def loss_floor(threads: int) -> Callable[[Setting], Reached]:
     def measure(setting: Setting) -> Reached:
         n = setting.sizes.of(16_000_000)
@@ -262,6 +277,7 @@ TARGETS = (
     Target("top-naive", "top 9 by IoU without an index, float32, 1 thread: naive numba loop", 3, top_naive),
     Target("pairs-numpy", "pairs at 0.5, 10⁴ × 10⁴, one image: numpy by blocks", 20, pairs_numpy),
     Target("best-grouped", "best, 200k images of ~30 × 7: loop with pycocotools", 60, best_grouped),
+    Target("pairs-grouped", "pairs at 0.5, 200k images of ~30 × 7, 1 thread: pycocotools' matrices", 15, pairs_grouped),
     Target("loss-1", "smooth_l1_loss mean, 16M float32, 1 thread: read and add", 0.8, loss_floor(1)),
     Target("loss-2", "smooth_l1_loss mean, 16M float32, 2 threads: read and add", 0.8, loss_floor(2)),
     Target("threads", "2 threads: 1 thread, images sorted by size", 1.7, two_threads),

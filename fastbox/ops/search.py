@@ -24,6 +24,7 @@ from fastbox.values.numbers import as_number, below_rounded, in_dtype, shown
 __all__ = ["aligned", "best", "histogram", "pairs", "pairwise", "top"]
 
 ALIGNED_ROWS = 65_536  # rows below which another thread does not pay
+FEW_PAIRS = 16  # rows for each pair found from which sorting the pairs is faster than a count of pairs for each row
 
 
 @named
@@ -210,8 +211,10 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     parts = parallel.run(sides.kernel("PAIRS", metric), [(*common, span, (below, alone), counts) for span in spans])
     if found:
         parts += index.query(sides.kernel("INDEXED_PAIRS", metric), beta, found, (below, alone), counts)
+    total = sum(len(part[0]) for part in parts)
+    if parts and not found and total < len(a) // FEW_PAIRS:
+        return _by_row(parts, a.dtype)
     ends = np.cumsum(counts)
-    total = int(counts.sum())
     rows, cols, values = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, sides.dtype)
     scatter, places = parallel.kernels("compare.dense").SCATTER[sides.dtype, ""], ends - counts
     parallel.run(scatter, [(part, places, (rows, cols, values)) for part in parts])
@@ -271,6 +274,13 @@ def histogram(
         return counts
 
     return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
+
+
+def _by_row(parts: Sequence[tuple[NDArray[Any], ...]], dtype: np.dtype[Any]) -> Pairs:
+    """Return pairs in the order of their rows; those of a row keep theirs."""
+    rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(rows, kind="stable")
+    return Pairs(rows[order], cols[order], values[order].astype(dtype, copy=False))
 
 
 def _least(threshold: float, dtype: np.dtype[Any]) -> Any:

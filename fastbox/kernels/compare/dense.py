@@ -24,6 +24,7 @@ from fastbox.kernels.compare.leaders import (
     lead_few,
     rank_extremes,
     rank_few,
+    reach_few,
 )
 from fastbox.kernels.compare.measure import (
     BLOCK,
@@ -179,15 +180,16 @@ def top(beta, sides, images, span, outputs):
 def pairs(beta, sides, images, span, limits, counts):
     """Return rows, columns and values that reach the threshold, in the order met, and count them for each row.
 
-    The limits are `below`, a distance's threshold or the float below a similarity's, and `upper`: keep only columns
-    behind the row.
+    In images of few columns, and no more than rows, lanes are rows of a, as those of `best` are. The limits are
+    `below`, a distance's threshold or the float below a similarity's, and `upper`: keep only columns behind the row.
     """
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     below, upper = limits
     dtype = a[1].dtype
     eps = dtype.type(np.finfo(dtype).eps)
     tile_a, tile_b = empty_tile_a(dtype), stack_tile(like_tiles(a[1]), ROWS, COLS)
-    met = tile_b[VALUES]
+    met, near, flags = tile_b[VALUES], stack_array(like_tiles(a[1]), LANES), stack_array(np.empty(0, np.uint8), WIDTH)
+    flags[:] = 0
     rows, cols, values = empty_pairs(dtype)
     found = 0
     p, q = screen_terms(below, eps, SCREEN)
@@ -197,6 +199,17 @@ def pairs(beta, sides, images, span, limits, counts):
             m = min(LANES, hi - i)
             screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
             if upper and e <= i + 1:
+                continue
+            if e - s <= min(FEW, m) and screenable:
+                for j in range(e - s):
+                    reached = reach_few(tile_a, box_at(tile_b, j), beta, below, near, flags)
+                    if found + LANES > rows.size:
+                        rows, cols, values = doubled(rows), doubled(cols), doubled(values)
+                    while reached != np.uint64(0):
+                        l = lowest(reached)
+                        reached &= reached - np.uint64(1)
+                        if not (upper and s + j <= i + l):
+                            found = emit_pair(i + l, s + j, near[l], found, rows, cols, values, counts)
                 continue
             screened = SCREEN != NO_SCREEN and screenable
             for r in range(m):

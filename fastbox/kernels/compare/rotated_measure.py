@@ -207,6 +207,11 @@ def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
     """Rank nothing: images of few columns are screened as all others are, for a value takes longer than the screen."""
 
 
+def reach_few(lanes, one, beta, limit, met, flags):
+    """Reach nothing, as :func:`rank_few` ranks nothing."""
+    return np.uint64(0)
+
+
 def bound_to_geometry(box_at, fields, formulas, plain=None, dust=0.0):
     """Return the names that kernels are bound to for a geometry, by metric.
 
@@ -223,7 +228,7 @@ def bound_to_geometry(box_at, fields, formulas, plain=None, dust=0.0):
     """
     sizes = {"VALUES": fields, "ROWS": fields + 1, "FIELDS": fields, "FEW": 0}
     sizes |= {"ANGLES": True, "DISTANCE": False, "STREAMS": False}
-    same = {one.__name__: one for one in (like_tiles, measure_extremes, none_above, rank_few)}
+    same = {one.__name__: one for one in (like_tiles, measure_extremes, none_above, rank_few, reach_few)}
     common = {"pack": copy_tile, "box_at": box_at, **same, **sizes}
     common["take"] = inlined(rebound(take, sizes, str(fields)))
     tiles = [device(rebound(one, common, str(fields))) for one in (empty_tile_a, empty_tile_b)]
@@ -239,3 +244,4 @@ def bound_to_geometry(box_at, fields, formulas, plain=None, dust=0.0):
 
 device(measure_extremes)
 device(rank_few)
+device(reach_few)
