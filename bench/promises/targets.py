@@ -29,6 +29,7 @@ from bench.promises.evaluation import EVALUATION
 from bench.promises.evaluators import EVALUATORS
 from bench.promises.formats import FORMATS
 from bench.promises.gradients import GRADIENTS
+from bench.promises.grouped import GROUPED
 from bench.promises.inspection import INSPECTION
 from bench.promises.latency import LATENCY
 from bench.promises.matching import MATCHING
@@ -39,7 +40,7 @@ from bench.promises.rotated import ROTATED
 from bench.promises.scale import SCALE
 from bench.promises.turns import Calls, Reached, Threads, Times, ratio, summed_up, take_turns
 from bench.support import floors, peers, tables
-from bench.support.shapes import Sizes, boxes, ragged
+from bench.support.shapes import Sizes, boxes
 
 
 def pairwise_fresh(dtype: str) -> Callable[[Setting], Reached]:
@@ -111,37 +112,6 @@ def pairs_numpy(setting: Setting) -> Reached:
     return reached
 
 
-def best_grouped(setting: Setting) -> Reached:
-    peer = next(peer for peer in peers.MATRIX if peer.name == "pycocotools")
-    data = ragged(setting.sizes.of(200_000), "float32")
-    a, b = data.grouped()
-    images = peers.split(data, peer)
-    loop, matrices = peers.loop_best(peer, "iou"), peers.loop_matrix(peer, "iou")
-    calls: Calls = {
-        "fastbox": lambda: fastbox.best(a, b),
-        "pycocotools in a loop": lambda: loop(images),
-        "its matrices alone": lambda: matrices(images),
-    }
-    reached = ratio(take_turns(calls, max(setting.rounds // 3, 1)), "pycocotools in a loop", "fastbox")
-    reached.details["pairs"] = data.pairs
-    return reached
-
-
-def pairs_grouped(setting: Setting) -> Reached:
-    peer = next(peer for peer in peers.MATRIX if peer.name == "pycocotools")
-    data = ragged(setting.sizes.of(200_000), "float32")
-    a, b = data.grouped()
-    images = peers.split(data, peer)
-    matrices = peers.loop_matrix(peer, "iou")
-    calls: Calls = {
-        "fastbox": lambda: fastbox.pairs(a, b, threshold=0.5),
-        "pycocotools in a loop, its matrices alone": lambda: matrices(images),
-    }
-    with Threads(1):
-        times = take_turns(calls, max(setting.rounds // 3, 1))
-    return ratio(times, "pycocotools in a loop, its matrices alone", "fastbox")
-
-
 def loss_floor(threads: int) -> Callable[[Setting], Reached]:
     def measure(setting: Setting) -> Reached:
         n = setting.sizes.of(16_000_000)
@@ -156,19 +126,6 @@ def loss_floor(threads: int) -> Callable[[Setting], Reached]:
             return ratio(take_turns(calls, setting.rounds), "read and add", "fastbox")
 
     return measure
-
-
-def two_threads(setting: Setting) -> Reached:
-    a, b = ragged(setting.sizes.of(200_000), "float32", by_size=True).grouped()
-
-    def on(threads: int) -> Callable[[], Any]:
-        def call() -> Any:
-            with Threads(threads):
-                return fastbox.best(a, b)
-
-        return call
-
-    return ratio(take_turns({"1 thread": on(1), "2 threads": on(2)}, setting.rounds), "1 thread", "2 threads")
 
 
 def measure_time(encoding: str) -> Callable[[Setting], Reached]:
@@ -276,11 +233,8 @@ TARGETS = (
     Target("histogram-naive", "histogram of IoU, 20 bins, float32, 1 thread: naive numba loop", 5, histogram_naive),
     Target("top-naive", "top 9 by IoU without an index, float32, 1 thread: naive numba loop", 3, top_naive),
     Target("pairs-numpy", "pairs at 0.5, 10⁴ × 10⁴, one image: numpy by blocks", 20, pairs_numpy),
-    Target("best-grouped", "best, 200k images of ~30 × 7: loop with pycocotools", 60, best_grouped),
-    Target("pairs-grouped", "pairs at 0.5, 200k images of ~30 × 7, 1 thread: pycocotools' matrices", 15, pairs_grouped),
     Target("loss-1", "smooth_l1_loss mean, 16M float32, 1 thread: read and add", 0.8, loss_floor(1)),
     Target("loss-2", "smooth_l1_loss mean, 16M float32, 2 threads: read and add", 0.8, loss_floor(2)),
-    Target("threads", "2 threads: 1 thread, images sorted by size", 1.7, two_threads),
     Target(
         "measure-default",
         "fastbox measure, 20M rows: pyarrow in and out, its defaults",
@@ -299,6 +253,7 @@ TARGETS = (
     Target("memory-same", "fastbox measure, peak memory at 80M rows: 20M rows", 1.1, memory_growth, at_most=True),
     Target("import", "import fastbox", 0.15, import_time, "s", True),
     Target("first-result", "first result in a warm process", 0.8, first_result, "s", True),
+    *GROUPED,
     *LATENCY,
     *MATCHING,
     *ROTATED,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastbox.values.record_text import record_text
 
-__all__ = ["Best", "Pairs", "Ragged", "Top"]
+__all__ = ["Best", "Pairs", "Ragged", "Top", "by_row"]
 
 
 class Best(NamedTuple):
@@ -42,6 +42,13 @@ class Pairs(NamedTuple):
 
     def __repr__(self) -> str:
         return record_text(self)
+
+
+def by_row(parts: Sequence[tuple[NDArray[Any], ...]], dtype: np.dtype[Any]) -> Pairs:
+    """Return the pairs of some parts in the order of their rows; those of a row keep theirs."""
+    rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(rows, kind="stable")
+    return Pairs(rows[order], cols[order], values[order].astype(dtype, copy=False))
 
 
 class Ragged(Sequence[NDArray[Any]]):
