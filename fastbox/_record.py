@@ -42,7 +42,8 @@ def _made(cls: type, init: bool = True, repr: bool = True, eq: bool = True, froz
     compared = [one.name for one in fields if one.compare]
     methods: dict[str, Any] = {}
     if init:
-        methods |= {"__init__": _init(cls, fields), "__signature__": _Signature()}
+        made = _init(cls, fields)
+        methods |= {"__init__": made, "__signature__": _Signature(made)}
     if repr and "__repr__" not in own:
         methods["__repr__"] = _repr([one.name for one in fields if one.repr])
     if eq and "__eq__" not in own:
@@ -126,9 +127,14 @@ def _refuse(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 
 
 class _Signature:
-    """The signature of a class, made when it is asked for."""
+    """The signature of a class, made when it is asked for; none where a subclass has an ``__init__`` of its own."""
+
+    def __init__(self, init: Callable[..., None]) -> None:
+        self._init = init
 
     def __get__(self, instance: object, owner: type) -> Any:
+        if vars(owner).get("__init__", self._init) is not self._init:
+            raise AttributeError("__signature__")
         return _signature(owner)
 
 

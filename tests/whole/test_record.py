@@ -107,3 +107,12 @@ def test_own_methods_and_signatures_stay() -> None:
     methods = {"__repr__": lambda self: "own", "__eq__": lambda self, other: True, "__hash__": lambda self: 3}
     own = OURS(type("Own", (), {"__annotations__": {"a": "int"}, "__module__": __name__, **methods}), frozen=True)
     assert (repr(own(1)), own(1) == own(2), hash(own(1))) == ("own", True, 3)
+
+
+def test_a_subclass_has_the_signature_of_its_own_init() -> None:
+    class Less(Kept):
+        def __init__(self, c: float) -> None:
+            super().__init__(int(c))
+
+    assert list(inspect.signature(Less).parameters) == ["c"]
+    assert Less(2.5).a == 2

@@ -1,7 +1,6 @@
 """Elements of a list of JSON objects as rows of columns, and the skipping of one value.
 
-Functions that are called for each field are inlined: a call that takes arrays counts references to them, and elements
-are read a fifth slower.
+Functions that are called for each field are inlined.
 """
 
 from __future__ import annotations
