@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import one_chunk
 from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
@@ -25,6 +25,7 @@ from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import format_named
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import ROW_FORMATS, Backed, Original, Scratch
+from fastbox.storage.in_memory import InMemory
 from fastbox.storage.locate import Listing, check_named, expand, find_files, like
 from fastbox.storage.opened import open_parquet, state_of
 from fastbox.storage.stores import is_stored, local
@@ -38,6 +39,8 @@ from fastbox.values.labels import once
 from fastbox.values.names import IMAGE, Usual, are_exact, column_of
 
 __all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
+
+pq = deferred("pyarrow.parquet")
 
 # A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
 Given: TypeAlias = Any
@@ -241,7 +244,7 @@ def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
             raise
         how = advice(f"`fastbox convert {shlex.quote(name)} boxes.parquet`", f"jobs.convert({name!r}, 'boxes.parquet')")
         raise InputError(f"{error}: give this option to {how}, and read its output") from None
-    held = isinstance(data, pa.Buffer)
+    held = isinstance(data, InMemory)
     return Backed.of(
         name,
         data,
@@ -292,10 +295,10 @@ def _is_unordered(source: Source) -> bool:
     return False
 
 
-def _checked(data: pa.Buffer | str) -> tuple[int, int]:
-    """Return the size and the checksum of Parquet data, or of those in a file."""
-    if isinstance(data, pa.Buffer):
-        return data.size, zlib.crc32(data)
+def _checked(data: InMemory | str) -> tuple[int, ...]:
+    """Return values that change with the content of a table in memory or in a file."""
+    if isinstance(data, InMemory):
+        return data.state
     with open(data, "rb") as file:
         sum_ = 0
         while block := file.read(1 << 20):

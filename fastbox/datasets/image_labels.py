@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from fastbox._lazy import deferred
 from fastbox.arrow.columns import coded_column, number_column
 from fastbox.errors import InputError
 from fastbox.storage.backed import Scratch
@@ -18,6 +18,8 @@ from fastbox.tables.separated import is_separated, read_separated
 from fastbox.values.names import CLASS, IMAGE, SCORE, column_of
 
 __all__ = ["image_labels", "parents_of"]
+
+pq = deferred("pyarrow.parquet")
 
 Labels: TypeAlias = dict[Any, list[Any]]
 

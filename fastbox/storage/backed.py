@@ -8,13 +8,16 @@ import weakref
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.errors import InputError
+from fastbox.storage.in_memory import InMemory
 from fastbox.storage.temporary import TemporaryFolder
 
 __all__ = ["ROW_FORMATS", "Backed", "Original", "Scratch", "parquet_of"]
+
+pq = deferred("pyarrow.parquet")
 
 ROW_FORMATS = ("csv", "jsonl")  # files with one row for each row of a table, and their own columns
 
@@ -52,8 +55,8 @@ class Backed(str):
 
     Attributes
     ----------
-    data : pyarrow.Buffer or str
-        Parquet, in memory or a file.
+    data : InMemory, pyarrow.Buffer or str
+        A table in memory, or Parquet in memory or in a file.
     read_as : str
         The format of the input: ``"parquet"``, ``"csv"``, ``"jsonl"``, ``"coco"``, ``"frame"`` and so on.
     sorted_in : str or None
@@ -78,7 +81,7 @@ class Backed(str):
     def of(
         cls,
         name: str,
-        data: pa.Buffer | str,
+        data: InMemory | pa.Buffer | str,
         read_as: str,
         *,
         sorted_in: str | None = None,

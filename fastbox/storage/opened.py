@@ -7,22 +7,24 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fastbox.errors import InputError, brief
 from fastbox.memory import check_footer_room
 from fastbox.storage.backed import Backed
+from fastbox.storage.in_memory import InMemory, InMemoryFile
 from fastbox.storage.locate import like
-from fastbox.storage.stores import is_stored, local, open_input, stored_state
-from fastbox.values.names import BOX_FORMAT
+from fastbox.storage.stores import is_remote, is_stored, local, open_input, stored_state
+
+if TYPE_CHECKING:
+    from fastbox.storage.kept_file import KeptFile
 
 __all__ = [
     "DAMAGED",
-    "KeptFile",
     "Opened",
+    "ParquetFile",
     "State",
     "check_state",
     "current",
@@ -34,35 +36,12 @@ __all__ = [
 DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)  # UnicodeDecodeError: column names that are not text
 
 State: TypeAlias = tuple[int, ...]
+ParquetFile: TypeAlias = Union["KeptFile", "InMemoryFile"]  # each read in the same way
 
-_BUFFER_BYTES = 1 << 20
-_STORED_BYTES = 8 << 20  # bytes read from an object store at a time: a request costs as much as some megabytes
 _MOST_FILES = 64  # files kept open while they are not read
 _MOST_FOOTERS = 8 << 20  # bytes of the footers of these files, which take ten times as much in memory
 
 current: ContextVar[Opened | None] = ContextVar("opened", default=None)
-
-
-class KeptFile(pq.ParquetFile):  # type: ignore[misc]
-    """A Parquet file that returns to the open files of its job when it is closed."""
-
-    def __init__(self, source: Any, home: Opened, name: str, state: State, footer: Any, coded: tuple[str, ...]) -> None:
-        # pre_buffer keeps all that was ever read of a file in memory; buffer_size 0 a whole column of a row group.
-        buffer = _STORED_BYTES if _is_remote(name) else _BUFFER_BYTES
-        super().__init__(source, metadata=footer, read_dictionary=list(coded), pre_buffer=False, buffer_size=buffer)
-        self.handle, self.home, self.name, self.state, self.coded = source, home, name, state, coded
-
-    @property
-    def schema_arrow(self) -> Any:
-        """The columns in Arrow's types, and as metadata also formats of boxes that stand beside Arrow's own schema."""
-        schema = super().schema_arrow
-        held = self.metadata.metadata or {}
-        told = {key: value for key, value in held.items() if key.endswith(BOX_FORMAT.encode())}
-        return schema.with_metadata({**(schema.metadata or {}), **told}) if told else schema
-
-    def close(self, force: bool = False) -> None:
-        """Return the file to the open files of its job."""
-        self.home.give(self)
 
 
 class Opened:
@@ -87,12 +66,16 @@ class Opened:
         made._ended = True
         return made
 
-    def open(self, name: str, coded: Iterable[str] = ()) -> KeptFile:
+    def open(self, name: str, coded: Iterable[str] = ()) -> ParquetFile:
         """Open a file, or return it if it is open; string columns ``coded`` come as dictionaries."""
         wanted = tuple(coded)
+        if isinstance(name, Backed) and isinstance(name.data, InMemory):
+            return InMemoryFile(name.data, name.state, wanted)
+        from fastbox.storage.kept_file import KeptFile  # loads what reads Parquet
+
         with self._lock:
             kept = None if isinstance(name, Backed) else self._idle.pop(name, None)
-        if kept is not None and not _is_remote(name) and state_of(name) != kept.state:
+        if kept is not None and not is_remote(name) and state_of(name) != kept.state:
             kept.handle.close()
             kept = None
         if kept is None:
@@ -158,16 +141,12 @@ class Opened:
             current.reset(token)
 
 
-def _is_remote(name: str) -> bool:
-    return "://" in name and is_stored(name)
-
-
 def state_of(path: str | os.PathLike[str]) -> State:
     """Return the state of a file: its number in the file system, its size, and the time of its last change."""
     if isinstance(path, Backed):
         return path.state
     name = os.fspath(path)
-    if _is_remote(name):
+    if is_remote(name):
         return stored_state(name)
     found = os.stat(name if "://" not in name else local(name))
     return found.st_ino, found.st_size, found.st_mtime_ns
@@ -204,7 +183,7 @@ def keep_open() -> Iterator[Opened]:
         opened.end()
 
 
-def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened: Opened | None = None) -> KeptFile:
+def open_parquet(path: str | os.PathLike[str], coded: Sequence[str] = (), opened: Opened | None = None) -> ParquetFile:
     """Open a Parquet file, to be read in bounded memory; string columns ``coded`` come as dictionaries.
 
     Within a job each file is opened once, however often this is called. ``opened`` has the open files of a job, for a

@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 
 from fastbox._lazy import deferred
 from fastbox.errors import InputError, brief
@@ -29,6 +28,7 @@ __all__ = [
     "exists",
     "find_stored",
     "identity",
+    "is_remote",
     "is_stored",
     "local",
     "make_folder",
@@ -41,6 +41,7 @@ __all__ = [
     "write_object",
 ]
 
+pafs = deferred("pyarrow.fs")
 shutil = deferred("shutil")
 
 StrPath = str | os.PathLike[str]
@@ -56,6 +57,11 @@ def is_stored(path: StrPath) -> bool:
     if "://" not in name or isinstance(path, Backed):  # a table of a store that was sorted on this machine
         return False
     return name.partition("://")[0].lower() not in _LOCAL
+
+
+def is_remote(name: str) -> bool:
+    """Tell the same of a name that is no path object, most of which have no scheme, in less time."""
+    return "://" in name and is_stored(name)
 
 
 def local(path: StrPath) -> str:
@@ -275,7 +281,7 @@ def _folds_case(folder: str) -> bool:
 
 
 @cache
-def _store(uri: str) -> tuple[pafs.FileSystem, str]:
+def _store(uri: str) -> tuple[Any, str]:
     """Return the store of a URI, from pyarrow or else from fsspec, and the path in the store."""
     try:
         store, path = pafs.FileSystem.from_uri(uri)

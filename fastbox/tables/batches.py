@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import Place
 from fastbox.arrow.layouts import BoxColumns, rows_as_boxes, to_columns
 from fastbox.errors import InputError, brief
 from fastbox.parallel import alone
-from fastbox.storage.opened import DAMAGED, KeptFile, Opened, check_state, open_parquet
+from fastbox.storage.opened import DAMAGED, Opened, ParquetFile, check_state, open_parquet
 from fastbox.tables.files import is_read_by_group
 from fastbox.tables.footers import RowGroups, check_bounds, check_footer, leaves_of
 from fastbox.tables.source import Fragment, Plan, Source
@@ -121,7 +120,7 @@ def boxes_of(source: Source, found: Plan, rows: int, opened: Opened) -> Generato
 
 
 def _batches(
-    file: KeptFile, groups: Sequence[int], rows: int, columns: Sequence[str] | None
+    file: ParquetFile, groups: Sequence[int], rows: int, columns: Sequence[str] | None
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches of some row groups, group by group if Arrow can't read several together.
 
@@ -174,7 +173,7 @@ def _batch_rows(file: str, boxes: BoxColumns, rows: int, opened: Opened) -> int:
         return max(1, rows * per_box * int(parquet.metadata.num_rows) // max(1, held))
 
 
-def _values(footer: pq.FileMetaData, name: str) -> int:
+def _values(footer: Any, name: str) -> int:
     """Count the values in the first leaf of a column."""
     leaf = next(iter(leaves_of(footer.schema, name)))
     return sum(int(footer.row_group(i).column(leaf).num_values) for i in range(footer.num_row_groups))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from fastbox.storage.locate import Paths, find_files
-from fastbox.storage.opened import KeptFile, open_parquet
+from fastbox.storage.opened import ParquetFile, open_parquet
 
 __all__ = ["column_names", "count_rows", "filled_files", "is_read_by_group", "read_whole"]
 
@@ -27,7 +27,7 @@ def column_names(path: Paths) -> list[str]:
         return list(file.schema_arrow.names)
 
 
-def read_whole(file: KeptFile) -> pa.Table:
+def read_whole(file: ParquetFile) -> pa.Table:
     """Return all rows of a file."""
     if not is_read_by_group(file):
         return file.read()
@@ -35,7 +35,7 @@ def read_whole(file: KeptFile) -> pa.Table:
     return pa.concat_tables(map(file.read_row_group, groups)) if groups else file.schema_arrow.empty_table()
 
 
-def is_read_by_group(file: KeptFile) -> bool:
+def is_read_by_group(file: ParquetFile) -> bool:
     """Tell whether a file has dictionaries inside of columns, which Arrow can't read of several row groups at once."""
     return any(pa.types.is_nested(kind) and _has_dictionary(kind) for kind in file.schema_arrow.types)
 

@@ -8,14 +8,17 @@ from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox.arrow.arrays import Place
 from fastbox.errors import InputError, brief
-from fastbox.storage.opened import State
+from fastbox.storage.in_memory import Footer
+from fastbox.storage.opened import ParquetFile, State
 
 __all__ = ["RowGroups", "check_bounds", "check_footer", "is_fixed", "leaves_of", "limits_of", "row_bytes"]
+
+pq = deferred("pyarrow.parquet")
 
 _LOOK = 1024  # rows that are decoded to measure their width
 _MOST_GROUPS = 1000  # row groups whose entries are read
@@ -62,7 +65,7 @@ class RowGroups:
         return self.bounds[-1][3] if self.bounds else None
 
 
-def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
+def check_footer(path: str, footer: Any, column: str) -> None:
     """Refuse a footer with damaged entries on a column, on which Arrow would end the process.
 
     No data are read: Arrow checks all entries before it reads data, and reports damage; here there are no data.
@@ -72,6 +75,8 @@ def check_footer(path: str, footer: pq.FileMetaData, column: str) -> None:
     InputError
         An entry is damaged.
     """
+    if isinstance(footer, Footer):  # was not read
+        return
     with pq.ParquetFile(pa.PythonFile(_NoData(), mode="r"), metadata=footer, pre_buffer=True) as file:
         try:
             next(file.iter_batches(1, columns=[column]), None)
@@ -97,7 +102,7 @@ def leaves_of(schema: Any, name: str) -> list[int]:
     ]
 
 
-def row_bytes(path: str, file: pq.ParquetFile, names: Sequence[str]) -> int:
+def row_bytes(path: str, file: ParquetFile, names: Sequence[str]) -> int:
     """Return the bytes that the widest rows of a file take in some columns, beside values of fixed width.
 
     The footer has the stored lengths of values; if a dictionary stores each value once, some rows are read.

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
@@ -31,6 +30,7 @@ from fastbox.tables.write_back import common_schema, with_schema
 __all__ = ["order_of", "sorted_source", "sorted_table"]
 
 pc = deferred("pyarrow.compute")
+pq = deferred("pyarrow.parquet")
 
 LOG = logging.getLogger("fastbox")
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fastbox._lazy import deferred
 from fastbox.arrow.held import typed
@@ -22,6 +21,7 @@ __all__ = ["ENDINGS", "PACKED", "is_separated", "read_separated"]
 pc = deferred("pyarrow.compute")
 csv = deferred("csv")
 pacsv = deferred("pyarrow.csv")
+pq = deferred("pyarrow.parquet")
 
 ENDINGS = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".zst", ".lz4")

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fastbox._lazy import deferred
 from fastbox._record import dataclass
@@ -31,6 +30,7 @@ from fastbox.tables.widths import GroupEnds
 
 __all__ = ["Sink", "Target", "plain", "read_record", "record_entry"]
 
+pq = deferred("pyarrow.parquet")
 tempfile = deferred("tempfile")
 
 StrPath = str | os.PathLike[str]

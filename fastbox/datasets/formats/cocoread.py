@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import array_of
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
-from fastbox.datasets.formats import cocojson
-from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
 from fastbox.datasets.formats.cocoscan import (
     Columns,
     Field,
@@ -28,15 +27,15 @@ from fastbox.datasets.formats.cocoscan import (
     next_byte,
     skipped,
 )
-from fastbox.errors import InputError
 from fastbox.kernels.json.codes import BOX, FLAG, REAL, SIZE, TEXT, WHOLE
 from fastbox.storage.windows import Windows
 
-__all__ = ["SIDES", "dataset_of"]
+__all__ = ["SIDES", "dataset_of", "schema_of"]
 
 SIDES = COORDINATES["xywh"]
 WINDOW = 8 << 20  # bytes that are read at a time
 SMALL = 256 << 10  # bytes of a file that is read element by element before a kernel is loaded
+GREATEST_ID = np.iinfo(np.int64).max
 TURNED = Field("obb", REAL)  # in any form but null, a file with it is left to the reader of rotated boxes
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -44,12 +43,17 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 def dataset_of(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
     """Return a COCO file as a data set; ``kind`` refuses a file of the other kind, ``quads`` reads polygons."""
-    if quads:
-        return _decoded(source, kind, quads)
-    try:
-        return _scanned(source, kind)
-    except (Unusual, OSError):
-        return _decoded(source, kind)
+    if not quads:
+        with suppress(Unusual, OSError):
+            return _scanned(source, kind)
+    return _decoded(source, kind, quads)
+
+
+def _decoded(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
+    """Return a data set whose elements are decoded one by one, which takes a package more."""
+    from fastbox.datasets.formats.cocodecode import decoded
+
+    return decoded(source, kind, quads)
 
 
 def _scanned(source: StrPath, kind: str | None) -> Dataset:
@@ -72,7 +76,7 @@ def _scanned(source: StrPath, kind: str | None) -> Dataset:
             return _scanned_results(windows, source)
         if first == b"{" and kind != "results":
             with windows:
-                return _scanned_truths(windows, os.fspath(source))
+                return _scanned_truths(windows)
         raise Unusual
     except BaseException:
         windows.close()
@@ -83,9 +87,8 @@ def _scanned_results(windows: Windows, source: StrPath) -> Dataset:
     windows.at += 1
     next_byte(windows)
     fields, _ = fields_of_first(windows, *map(_result_fields, (WHOLE, TEXT)))
-    document = Document(os.fspath(source), "results", [], [], [])
     id_type = _id_type(fields, "image_id")
-    schema = _schema(document, id_type, pa.int64())
+    schema = schema_of("results", id_type, pa.int64())
     batches = _result_batches(windows, fields, schema, source)
     ahead = [batch for batch in (next(batches, None), next(batches, None)) if batch is not None]
     return Dataset(
@@ -115,18 +118,18 @@ def _result_batches(windows: Windows, fields: Fields, schema: pa.Schema, source:
             rows = max(0, rows - batch.num_rows)
 
 
-def _scanned_truths(windows: Windows, path: str) -> Dataset:
+def _scanned_truths(windows: Windows) -> Dataset:
     truths: list[dict[str, pa.Array]] | None = None
     images: list[dict[str, pa.Array]] = []
     fields = image_fields = None
-    categories: list[msgspec.Raw] = []
+    categories: dict[int, str] = {}
     ignores = False
     for name in members(windows):
         first = next_byte(windows)
         if name not in ("annotations", "images"):
             value = skipped(windows)
             if name == "categories":
-                categories = _raw(value)
+                categories = _categories(value)
             ignores |= name == "ignore" or b'"ignore"' in value
             continue
         if first != b"[":
@@ -153,8 +156,7 @@ def _scanned_truths(windows: Windows, path: str) -> Dataset:
     if image_fields is not None and _id_type(image_fields, "id") != id_type:
         raise Unusual
     scores = fields is not None and "score" in fields.fields
-    document = Document(path, "truths", [], [], categories, ignores, scores)
-    schema = _schema(document, id_type, _id_type(fields, "id"))
+    schema = schema_of("truths", id_type, _id_type(fields, "id"), ignores=ignores, scores=scores)
     listed = images_schema(id_type)
     table = pa.Table.from_batches([_batch(part, listed, {"image_id": "id"}) for part in images], schema=listed)
     return Dataset(
@@ -163,15 +165,35 @@ def _scanned_truths(windows: Windows, path: str) -> Dataset:
         batches=_handed_on(truths, schema),
         ordered=False,
         images=lambda: table,
-        categories=_categories(document),
+        categories=categories,
     )
 
 
-def _raw(value: bytes) -> list[msgspec.Raw]:
+def _categories(value: bytes) -> dict[int, str]:
+    """Return the names of categories by their numbers.
+
+    Raises
+    ------
+    Unusual
+        A category is written in another way than usual, or has two names.
+    """
     try:
-        return msgspec.json.decode(value, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
+        listed = json.loads(value)
+    except (ValueError, RecursionError) as error:
         raise Unusual from error
+    found: dict[int, str] = {}
+    for one in listed if isinstance(listed, list) else [None]:
+        number, name = (one.get("id"), one.get("name")) if isinstance(one, dict) else (None, None)
+        if type(number) is not int or abs(number) > GREATEST_ID or (name is not None and not _is_text(name)):
+            raise Unusual
+        if name is not None and found.setdefault(number, name) != name:
+            raise Unusual
+    return found
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether a value of JSON is text without half of a surrogate pair."""
+    return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def _result_fields(id_form: int) -> Fields:
@@ -245,100 +267,15 @@ def _handed_on(made: list[dict[str, pa.Array]], schema: pa.Schema) -> Iterator[p
         yield _batch(made.pop(), schema, {})
 
 
-def _decoded(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
-    """Return a data set whose elements are decoded one by one."""
-    from fastbox.datasets.formats import cocorotated
-
-    document = cocojson.read(source)
-    if kind not in (None, document.kind):
-        raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
-    image_id, box_id = id_types(document)
-    categories = _categories(document)
-    schema = _schema(document, _arrow(image_id), _arrow(box_id))
-    field = cocorotated.POLYGON if quads else cocorotated.field_of(document)
-    if field is None:
-        batches = _decoded_batches(document, schema)
-    else:
-        schema = cocorotated.schema_of(schema, field)
-        kinds = {name: str if one is str else int for name, one in (("image_id", image_id), ("id", box_id))}
-        batches = cocorotated.batches(document, schema, field, kinds)
-    images = pa.Table.from_batches(
-        [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
-    )
-    return Dataset(
-        kind=document.kind,
-        schema=schema,
-        batches=batches,
-        ordered=False,
-        images=lambda: images,
-        categories=categories,
-    )
-
-
-def _arrow(kind: Any) -> pa.DataType:
-    return pa.string() if kind is str else pa.int64()
-
-
-def _schema(document: Document, image_id: pa.DataType, box_id: pa.DataType) -> pa.Schema:
+def schema_of(
+    kind: str, image_id: pa.DataType, box_id: pa.DataType, *, ignores: bool = False, scores: bool = False
+) -> pa.Schema:
+    """Return the columns of truths or results, of truths with these further columns."""
     box = [(name, pa.float64()) for name in SIDES]
     # int64, as JSON's numbers are: a writer that has seen all of them may narrow the type.
     category = ("category_id", pa.int64())
-    if document.kind == "results":
+    if kind == "results":
         return pa.schema([("image_id", image_id), category, *box, ("score", pa.float64())])
-    more = [("iscrowd", pa.int8()), *([("ignore", pa.int8())] if document.ignores else []), ("area", pa.float64())]
-    scores = [("score", pa.float64())] if document.scores else []
-    return pa.schema([("image_id", image_id), ("id", box_id), category, *box, *more, *scores])
-
-
-def _decoded_batches(document: Document, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    columns: Callable[[list[Any]], dict[str, Sequence[Any]]]
-    if document.kind == "results":
-        elements, columns = decode(document.path, document.boxes, Result, id_types(document)[0]), _result_columns
-    else:
-        kind = ScoredTruth if document.scores else Truth
-        elements, columns = decode(document.path, document.boxes, kind, *id_types(document)), _truth_columns
-    for batch in elements:
-        found = columns(batch)
-        if document.scores:
-            found["score"] = [truth.score for truth in batch]
-        if document.ignores:
-            found["ignore"] = [1 if truth.ignore else 0 for truth in batch]
-        boxes = np.fromiter(chain.from_iterable([box.bbox for box in batch]), np.float64, 4 * len(batch))
-        found |= dict(zip(SIDES, boxes.reshape(-1, 4).T, strict=True))
-        arrays = [pa.array(found[field.name], field.type) for field in schema]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _truth_columns(batch: list[Truth[Any, Any]]) -> dict[str, Sequence[Any]]:
-    return {
-        "image_id": [truth.image_id for truth in batch],
-        "id": [truth.id for truth in batch],
-        "category_id": [truth.category_id for truth in batch],
-        "iscrowd": [1 if truth.iscrowd else 0 for truth in batch],
-        "area": [truth.area for truth in batch],
-    }
-
-
-def _result_columns(batch: list[Result[Any]]) -> dict[str, Sequence[Any]]:
-    return {
-        "image_id": [result.image_id for result in batch],
-        "category_id": [result.category_id for result in batch],
-        "score": [result.score for result in batch],
-    }
-
-
-def _image_columns(batch: list[Image[Any]], id_type: pa.DataType) -> pa.RecordBatch:
-    rows = [(image.id, image.width, image.height, image.file_name) for image in batch]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 4
-    schema = images_schema(id_type)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _categories(document: Document) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for category in chain.from_iterable(decode(document.path, document.categories, Category)):
-        if category.name is not None and found.setdefault(category.id, category.name) != category.name:
-            names = f"{found[category.id]!r} and {category.name!r}"
-            raise InputError(f"expected one name of category {category.id} in {document.path}, got {names}: remove one")
-    return found
+    flags = [(name, pa.int8()) for name in ("iscrowd", "ignore") if name == "iscrowd" or ignores]
+    more = [("area", pa.float64()), *([("score", pa.float64())] if scores else [])]
+    return pa.schema([("image_id", image_id), ("id", box_id), category, *box, *flags, *more])

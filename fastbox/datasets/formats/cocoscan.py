@@ -1,7 +1,8 @@
 """COCO JSON from bytes to columns by kernels, window by window.
 
 The kernels take valid JSON that has each field in its usual form. For anything else :class:`Unusual` is raised: the
-file is then read by :mod:`fastbox.datasets.formats.cocojson`, with the same result, or an error that names the element.
+file is then read by :mod:`fastbox.datasets.formats.cocodecode`, with the same result, or an error that names the
+element.
 """
 
 from __future__ import annotations

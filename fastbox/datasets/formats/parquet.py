@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
@@ -29,6 +28,7 @@ from fastbox.datasets.unlisted import NUMBER, unlisted_in
 from fastbox.errors import InputError, advice
 from fastbox.kernels.codes import PLAIN, QUADS, ROTATED, ROTATED_FORMATS
 from fastbox.storage.folders import check_folder
+from fastbox.storage.in_memory import InMemory
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import open_parquet
 from fastbox.tables.chunk import ROWS
@@ -42,6 +42,7 @@ from fastbox.values.numbers import as_choice
 __all__ = ["FILE_FORMATS", "keep", "read", "write"]
 
 pc = deferred("pyarrow.compute")
+pq = deferred("pyarrow.parquet")
 
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
 
@@ -186,42 +187,50 @@ def write(
             sink.record(**{NUMBER: unlisted})
 
 
-def keep(dataset: Dataset, path: StrPath) -> tuple[pa.Buffer | str, NDArray[np.int64] | None]:
-    """Write a data set, as :func:`write` does, for this process alone: quick to write and to read.
+def keep(dataset: Dataset, path: StrPath) -> tuple[InMemory | str, NDArray[np.int64] | None]:
+    """Keep a data set, sorted by image as :func:`write` does, for this process alone: quick to keep and to read.
 
     Parameters
     ----------
     dataset : Dataset
     path : path
-        The file to write if memory holds too few boxes.
+        The Parquet file to write if memory holds too few boxes.
 
     Returns
     -------
-    (Buffer or str, ndarray or None)
-        The Parquet data, or the path; and the number that each row had in the data set, None if the rows keep them.
+    (InMemory or str, ndarray or None)
+        The table, or the path; and the number that each row had in the data set, None if the rows keep them.
     """
     own = format_of(dataset.schema)
     table = _Table(dataset, own, own, DTYPES["float64"])
     groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), path, ROWS)
     first = next(groups, None)
     schema = table.schema()
-    orders = []
-    # Of values that repeat; the id of a box does not.
-    codes = [field.name for field in schema if not pa.types.is_floating(field.type) and field.name != "id"]
-    held = table.bytes <= MOST_HELD
-    # BytesIO grows in place: Arrow's own stream in memory takes three times as long, for copies into fresh pages.
-    stream: Any = io.BytesIO() if held else pa.OSFile(os.fspath(path), "wb")
-    with (
-        contextlib.nullcontext() if held else stream,
-        pq.ParquetWriter(stream, schema, compression="none", use_dictionary=codes) as writer,
-    ):
+    orders: list[NDArray[np.int64] | None] = []
+
+    def tables() -> Iterator[pa.Table]:
         for group in [] if first is None else chain([first], groups):
-            writer.write_table(table.of(group, schema))
             orders.append(group.order)
-        writer.add_key_value_metadata(record_entry("convert", {"kind": dataset.kind}, categories=_named(dataset)))
-    data = pa.py_buffer(stream.getbuffer()) if held else os.fspath(path)
+            yield table.of(group, schema)
+
+    record = record_entry("convert", {"kind": dataset.kind}, categories=_named(dataset))
+    data: InMemory | str = os.fspath(path)
+    if table.bytes <= MOST_HELD:
+        data = InMemory(schema, [one for one in tables() if one.num_rows], record)
+    else:
+        _write_kept(os.fspath(path), schema, tables(), record)
     moved = [order for order in orders if order is not None]
     return data, np.concatenate(moved) if moved else None
+
+
+def _write_kept(path: str, schema: pa.Schema, tables: Iterable[pa.Table], record: Mapping[str, str]) -> None:
+    """Write tables to a Parquet file that is read once."""
+    # Of values that repeat; the id of a box does not.
+    codes = [field.name for field in schema if not pa.types.is_floating(field.type) and field.name != "id"]
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=codes) as writer:
+        for table in tables:
+            writer.write_table(table)
+        writer.add_key_value_metadata(record)
 
 
 def _as_written(format: str, own: str) -> str:
