@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
-from pathlib import Path
 
 from fastbox.errors import InputError, advice
 
@@ -174,30 +173,34 @@ def _free() -> int:
 @cache  # asked for every chunk
 def _of_machine(root: str = "/") -> int | None:
     """Return the memory of this machine in bytes, or the limit of its container."""
-    sizes = list(_limits(Path(root)))
+    sizes = list(_limits(root))
     with suppress(AttributeError, OSError, ValueError):
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min((size for size in sizes if size > 0), default=None)
 
 
-def _limits(root: Path) -> Iterator[int]:
+def _limits(root: str) -> Iterator[int]:
     """Yield the limits of the control groups of this process, version 1 and 2, and of the groups above them."""
-    groups = root / "sys/fs/cgroup"
-    places = [(groups, "memory.max"), (groups, "memory.high"), (groups / "unified", "memory.max")]
-    old = groups / "memory"
-    paths: dict[Path, list[str]] = {groups: ["/"], groups / "unified": ["/"], old: ["/"]}
-    with suppress(OSError, ValueError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            number, controllers, path = line.split(":", 2)
-            for place in (groups, groups / "unified") if number == "0" else (old,):
+    groups = os.path.join(root, "sys/fs/cgroup")
+    unified, old = os.path.join(groups, "unified"), os.path.join(groups, "memory")
+    paths: dict[str, list[str]] = {groups: ["/"], unified: ["/"], old: ["/"]}
+    with suppress(OSError, ValueError), open(os.path.join(root, "proc/self/cgroup")) as file:
+        for line in file:
+            number, controllers, path = line.rstrip("\n").split(":", 2)
+            for place in (groups, unified) if number == "0" else (old,):
                 if number == "0" or "memory" in controllers.split(","):
                     paths[place].append(path)
-    for place, name in [*places, (old, "memory.limit_in_bytes")]:
-        folders = [place / path.lstrip("/") for path in paths[place]]
-        within = {above for folder in folders for above in (folder, *folder.parents) if above.is_relative_to(place)}
-        for folder in within:
-            with suppress(OSError, ValueError):
-                yield int((folder / name).read_text())
+    names = (groups, "memory.max"), (groups, "memory.high"), (unified, "memory.max"), (old, "memory.limit_in_bytes")
+    for place, name in names:
+        for folder in {above for path in paths[place] for above in _upward(path)}:
+            with suppress(OSError, ValueError), open(os.path.join(place, folder, name)) as file:
+                yield int(file.read())
+
+
+def _upward(path: str) -> list[str]:
+    """Return a path below a folder and all paths above it, the folder itself as an empty path."""
+    parts = path.strip("/").split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts) + 1)]
 
 
 def more_memory() -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox._lazy import deferred
 from fastbox.kernels.codes import BINS, FRACTION, KEPT, LOWEST
 
 __all__ = ["Sketch"]
+
+fractions = deferred("fractions")
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _EXPONENTS = 2048
@@ -114,7 +116,7 @@ class Sketch:
         total = 0
         for exponent in np.flatnonzero(self._high | self._low):
             total += ((int(self._high[exponent]) << 26) + int(self._low[exponent])) << max(int(exponent), 1)
-        return float(Fraction(total, self.count << 1075))
+        return float(fractions.Fraction(total, self.count << 1075))
 
     def quantile(self, q: float) -> float:
         """Return the value below which a share q of the values lies, at most 0.1% off; nan without values."""

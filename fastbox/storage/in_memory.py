@@ -83,7 +83,8 @@ class InMemoryFile:
     def read_row_group(self, place: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of a group."""
         group = self._table.groups[place]
-        group = group if columns is None else group.select([name for name in group.column_names if name in columns])
+        if columns is not None:
+            group = group.select([name for name in dict.fromkeys(columns) if name in group.column_names])
         for name in self._coded:
             if pa.types.is_string(group.schema.field(name).type):
                 group = group.set_column(group.column_names.index(name), name, group[name].dictionary_encode())

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
@@ -43,6 +42,7 @@ __all__ = [
 
 pafs = deferred("pyarrow.fs")
 shutil = deferred("shutil")
+urls = deferred("urllib.parse")
 
 StrPath = str | os.PathLike[str]
 Identity: TypeAlias = tuple[object, ...]
@@ -74,7 +74,8 @@ def local(path: StrPath) -> str:
     scheme, found, rest = name.partition("://")
     if not found or scheme.lower() not in _LOCAL or isinstance(path, Backed):  # which is more than its name
         return name
-    return unquote(rest[rest.index("/") :] if rest.startswith("localhost/") else rest)
+    decoded: str = urls.unquote(rest[rest.index("/") :] if rest.startswith("localhost/") else rest)
+    return decoded
 
 
 def identity(path: StrPath) -> Identity:
@@ -85,9 +86,9 @@ def identity(path: StrPath) -> Identity:
     """
     name = local(path)
     if is_stored(name):
-        uri = urlsplit(name)
+        uri = urls.urlsplit(name)
         scheme = _ALIASES.get(uri.scheme.lower(), uri.scheme.lower())
-        place = f"{uri.netloc.rpartition('@')[2]}/{unquote(uri.path)}"
+        place = f"{uri.netloc.rpartition('@')[2]}/{urls.unquote(uri.path)}"
         return scheme, posixpath.normpath(place)
     with suppress(OSError):
         there = os.stat(name)

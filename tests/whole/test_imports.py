@@ -137,7 +137,7 @@ def test_coco_json_is_evaluated_without_modules_of_other_formats(python: Any, tm
     found = loaded(python, f"evaluate {detections} {truths} --style coco")
     home = "fastbox.datasets.formats."
     read = {name.removeprefix(home).partition("_")[0] for name in found if name.startswith(home)}
-    assert read == {"coco", "cocoread", "cocoscan", "jsonlines", "parquet"}
+    assert read == {"coco", "cocofields", "cocoread", "cocoscan", "jsonlines", "parquet"}
     assert "fastbox.report.page.contents" not in found
     stores = {f"pyarrow.{name}" for name in ("_azurefs", "_gcsfs", "_hdfs", "_s3fs")}
     assert not (

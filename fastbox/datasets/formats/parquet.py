@@ -214,11 +214,12 @@ def keep(dataset: Dataset, path: StrPath) -> tuple[InMemory | str, NDArray[np.in
             yield table.of(group, schema)
 
     record = record_entry("convert", {"kind": dataset.kind}, categories=_named(dataset))
-    data: InMemory | str = os.fspath(path)
+    data: InMemory | str
     if table.bytes <= MOST_HELD:
         data = InMemory(schema, [one for one in tables() if one.num_rows], record)
     else:
-        _write_kept(os.fspath(path), schema, tables(), record)
+        data = os.fspath(path)
+        _write_kept(data, schema, tables(), record)
     moved = [order for order in orders if order is not None]
     return data, np.concatenate(moved) if moved else None
 

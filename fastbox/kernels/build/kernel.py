@@ -75,11 +75,12 @@ class Kernel:
 
     def is_kept(self, dtype: np.dtype[Any], metric: str) -> bool:
         """Tell whether a version needs no compiling: it is made, or kept in a library or the cache."""
+        symbol = self.symbol(dtype, metric)
+        if (dtype, metric) in self.compiled or _is_plain() or (self.text and native.find(symbol)):
+            return True
         from fastbox.kernels.build import cache
 
-        symbol = self.symbol(dtype, metric)
-        known = (dtype, metric) in self.compiled or _is_plain()
-        return known or bool(self.text and (native.find(symbol) or cache.kept(symbol)))
+        return bool(self.text and cache.kept(symbol))
 
     def keep(self, dtype: np.dtype[Any], metric: str) -> None:
         """Compile a version for the cache."""

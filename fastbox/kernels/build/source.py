@@ -29,14 +29,22 @@ def digest(module: str) -> str:
         file = _file(wanted.pop())
         if file not in seen:
             seen.add(file)
-            for room, names in _IMPORT.findall(_text(file).decode()):
-                wanted += [room[1:], *(f"{room}.{name}"[1:] for name in re.findall(r"\w+", names))]
+            wanted += _imported(file)
     texts = [_text(file) for file in (os.path.join(_FOLDER, "build", "runtime.ll"), *sorted(seen - {chooser}))]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16] if any(texts) else ""
 
 
 def _file(module: str) -> str:
     return f"{os.path.join(_FOLDER, *module.split('.'))}.py"
+
+
+@functools.cache
+def _imported(file: str) -> list[str]:
+    """Return the modules of kernels that a file may import: a name behind ``import`` may be that of a module."""
+    found = []
+    for room, names in _IMPORT.findall(_text(file).decode()):
+        found += [room[1:], *(f"{room}.{name}"[1:] for name in re.findall(r"\w+", names))]
+    return found
 
 
 @functools.cache

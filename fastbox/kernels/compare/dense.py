@@ -15,7 +15,7 @@ from fastbox.kernels.build.masks import WIDTH, between, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
-from fastbox.kernels.compare.leaders import (
+from fastbox.kernels.compare.lanes import (
     BEST_SO_FAR,
     BOUND,
     RANKS,

@@ -14,7 +14,7 @@ from fastbox.kernels.build.masks import WIDTH, between, lowest
 from fastbox.kernels.build.nontemporal import moved
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.codes import LANES
-from fastbox.kernels.compare.leaders import rank_extremes
+from fastbox.kernels.compare.lanes import rank_extremes
 from fastbox.kernels.compare.measure import BLOCK, TINY, whole_vectors, with_loops
 from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import COLS
