@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.boxes.by_row import Sides, by_row, few_by_row
 from fastbox.boxes.container import as_boxes
 from fastbox.kernels.codes import LANES
 from fastbox.values.arguments import named
@@ -22,7 +23,9 @@ CLAMPS = ("above", "both")
 MAX_RATIO = 1000 / 16
 SMALLEST = 8192  # boxes that make a thread worth waking
 
+ONES, ZEROS = (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 0.0)  # the defaults: equal constants of a module are one object
 Four = tuple[float, float, float, float]
+Terms = tuple[tuple[Any, ...], ...]  # weights, means and standard deviations, as kernels take them
 
 
 @named
@@ -65,17 +68,13 @@ def encode(
     array([[ 5.,  0.,  0.,  0.],
            [nan, nan, nan, nan]])
     """
-    b, a = as_boxes(boxes, grouped=False), as_boxes(anchors, "anchors", grouped=False)
-    if len(b) != len(a):
-        raise ValueError(f"expected as many boxes as anchors, got {len(b)} and {len(a)}")
-    dtype = b.dtype if b.dtype == a.dtype else np.result_type(b.dtype, a.dtype)
-    terms = _terms(weights, means, stds, dtype)
-    sides = b.astype(dtype).kernel_args(), a.astype(dtype).kernel_args()
-    out = np.empty((len(b), 4), dtype)
-    kernel = parallel.kernels("loss.coder").ENCODE[dtype, ""]
-    pieces = parallel.blocks(len(b), LANES, SMALLEST)
-    parallel.run(lambda *span: kernel(terms, *sides, span, out), pieces)
-    return out
+    defaults = weights is stds is ONES and means is ZEROS
+    if defaults and (few := few_by_row(boxes, anchors)) is not None:
+        deltas = _encoded(len(boxes), boxes.dtype, few, _plain_terms(weights, means, stds, boxes.dtype))
+        if not math.isnan(deltas.min()):
+            return deltas
+    n, dtype, sides, _ = by_row(boxes, anchors, ("boxes", "anchors"), ("boxes", "anchors"))
+    return _encoded(n, dtype, sides, _terms(weights, means, stds, dtype))
 
 
 @named
@@ -156,9 +155,9 @@ def decode(
     rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
     args, code = a.astype(dtype).kernel_args(), FORMATS.index(format)
     out = np.empty((n, 4 * classes), dtype)
-    kernel = parallel.kernels("loss.coder").DECODE[dtype, ""]
-    pieces = parallel.blocks(n, LANES, max(1, SMALLEST // max(1, classes)))
-    parallel.run(lambda *span: kernel(terms, limits, rows, args, bounds, code, span, out), pieces)
+    kernel = parallel.kernel("loss.coder", "DECODE", dtype)
+    smallest = max(1, SMALLEST // max(1, classes))
+    parallel.run_blocks(kernel, (terms, limits, rows, args, bounds, code), out, n, LANES, smallest)
     return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
 
 
@@ -175,7 +174,15 @@ def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
     return (-grow[0] if clamp == "both" else -math.inf), grow[0]
 
 
-def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[tuple[Any, ...], ...]:
+def _encoded(n: int, dtype: np.dtype[Any], sides: Sides, terms: Terms) -> NDArray[Any]:
+    """Return the deltas of n boxes from their anchors."""
+    deltas = np.empty((n, 4), dtype)
+    kernel = parallel.kernel("loss.coder", "ENCODE", dtype)
+    parallel.run_blocks(kernel, (terms, *sides), deltas, n, LANES, SMALLEST)
+    return deltas
+
+
+def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> Terms:
     """Return weights, means and standard deviations in a dtype; plain ones, which most calls repeat, are read once."""
     plain = type(weights) is type(means) is type(stds) is tuple
     if plain and {*map(type, (*weights, *means, *stds))} <= {int, float}:
@@ -184,11 +191,11 @@ def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[t
 
 
 @lru_cache(maxsize=64)
-def _plain_terms(weights: Four, means: Four, stds: Four, dtype: np.dtype[Any]) -> tuple[tuple[Any, ...], ...]:
+def _plain_terms(weights: Four, means: Four, stds: Four, dtype: np.dtype[Any]) -> Terms:
     return _read_terms(weights, means, stds, dtype)
 
 
-def _read_terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tuple[tuple[Any, ...], ...]:
+def _read_terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> Terms:
     terms = []
     for name, values, positive in (("weights", weights, True), ("means", means, False), ("stds", stds, True)):
         four = as_array(values, name)
@@ -199,7 +206,7 @@ def _read_terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> tu
         cast = in_dtype(four, dtype)
         if not np.isfinite(cast).all() or (positive and not (cast > 0).all()):
             raise ValueError(f"expected {name} that {dtype} holds, got {shown(values)}: give float64 boxes")
-        terms.append(tuple(cast))
+        terms.append(tuple(cast.tolist()))
     return tuple(terms)
 
 

@@ -15,7 +15,7 @@ from fastbox.errors import InputError
 from fastbox.kernels.metrics import METRICS
 from fastbox.ops.search import aligned
 from fastbox.values.arguments import named
-from fastbox.values.formats import FORMATS
+from fastbox.values.formats import FORMATS, columns_of
 from fastbox.values.numbers import as_choice, as_number_from, shown
 
 __all__ = ["register"]
@@ -100,4 +100,4 @@ def _boxes(column: Any, format: str) -> tuple[Boxes, NDArray[np.bool_] | None]:
         given[given] = ~np.asarray(flat.is_null()).reshape(-1, 4).any(axis=1)
     else:
         quads = np.asarray(flat).reshape(-1, 4)
-    return Boxes.of((quads[:, 0], quads[:, 1], quads[:, 2], quads[:, 3]), format), given
+    return Boxes.of(columns_of(quads), format), given

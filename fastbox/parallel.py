@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 __all__ = [
-    "Span", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "run", "set_num_threads",
-    "threads_here", "together",
+    "Span", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "kernel", "kernels", "run",
+    "run_blocks", "set_num_threads", "threads_here", "together",
 ]  # fmt: skip
 
 R = TypeVar("R")
@@ -115,6 +115,13 @@ def alone() -> bool:
 def kernels(name: str) -> Any:
     """Return a module of kernels, imported on first use, so that ``import fastbox`` does not import Numba."""
     return importlib.import_module(f"fastbox.kernels.{name}")
+
+
+@cache
+def kernel(module: str, name: str, dtype: np.dtype[Any], metric: str = "") -> Callable[..., Any]:
+    """Return a kernel of a module for a dtype and a metric: quicker to find than by :func:`kernels` from then on."""
+    found: Callable[..., Any] = getattr(kernels(module), name)[dtype, metric]
+    return found
 
 
 def compile_together(versions: Sequence[tuple[str, str, str]]) -> None:
@@ -212,6 +219,16 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
         if error is not None:
             raise error
     return results
+
+
+def run_blocks(
+    kernel: Callable[..., object], given: tuple[Any, ...], out: Any, n: int, whole: int, smallest: int
+) -> None:
+    """Call kernel(*given, span, out), as :func:`run` does, for each span that :func:`blocks` cuts n items into."""
+    if 0 < n < 2 * smallest:
+        kernel(*given, (0, n), out)
+    else:
+        run(kernel, [(*given, span, out) for span in blocks(n, whole, smallest)])
 
 
 def together(tasks: Sequence[Callable[[], R]]) -> list[R]:

@@ -47,8 +47,7 @@ def cover(w: Floats, h: Floats, shapes: Floats) -> Cover:
 
     kernel = NEAREST[w.dtype, ""]
     found = Cover(np.empty(len(w)), np.empty(len(w), np.int64), np.empty(len(w)))
-    spans = parallel.blocks(len(w), 1024, ROWS)
-    parallel.run(lambda *span: kernel((w, h), shapes, span, tuple(found)), spans)
+    parallel.run_blocks(kernel, ((w, h), shapes), tuple(found), len(w), 1024, ROWS)
     return found
 
 
@@ -58,8 +57,8 @@ def mean_best(w: Floats, h: Floats, candidates: Floats) -> Floats:
 
     kernel = COVERED[w.dtype, ""]
     sums = np.empty(len(candidates))
-    spans = parallel.blocks(len(candidates), 1, max(1, ROWS // max(1, len(w) * candidates.shape[1])))
-    parallel.run(lambda *span: kernel((w, h), candidates, span, sums), spans)
+    smallest = max(1, ROWS // max(1, len(w) * candidates.shape[1]))
+    parallel.run_blocks(kernel, ((w, h), candidates), sums, len(candidates), 1, smallest)
     return sums / len(w)
 
 

@@ -18,6 +18,7 @@ from fastbox.values.formats import (
     Columns,
     are_corners,
     as_format,
+    columns_of,
     corners,
     four_columns,
     in_pixels,
@@ -257,9 +258,9 @@ def as_boxes(boxes: Any, name: str = "boxes", *, grouped: bool = True) -> Boxes:
             f"give {name}.hulls(), the upright frames around them"
         )
     if are_corners(boxes) and len(boxes) <= SAMPLE:
-        inverted = parallel.kernels("geometry.inverted").INVERTED[boxes.dtype, ""]
+        inverted = parallel.kernel("geometry.inverted", "INVERTED", boxes.dtype)
         if not inverted(boxes):  # nothing to read and nothing to warn of
-            return Boxes.of((boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]), "xyxy")
+            return Boxes.of(columns_of(boxes), "xyxy")
     made = Boxes.__new__(Boxes)
     made._read(boxes, name, grouped=grouped)
     return made

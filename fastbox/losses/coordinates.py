@@ -11,9 +11,9 @@ from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.codes import BLOCK
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import Loss, Options, check_reduction, prepare
+from fastbox.losses.outcome import REDUCTIONS, Loss, Options, Outcome
 from fastbox.values.arguments import named
-from fastbox.values.numbers import as_floats, as_number, as_number_from, in_dtype
+from fastbox.values.numbers import as_choice, as_floats, as_number, as_number_from, in_dtype
 
 __all__ = ["huber_loss", "l1_loss", "smooth_l1_loss"]
 
@@ -76,7 +76,7 @@ def smooth_l1_loss(
     """
     beta = as_number_from(beta, "beta", 0)
     formula = "smooth_l1_unit" if beta == 1 else "smooth_l1"
-    return _loss(formula, pred, target, beta, Options(reduction, weights, return_grad, out, grad_out))
+    return _loss(formula, pred, target, beta, (reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -109,7 +109,7 @@ def huber_loss(
     """
     if not as_number(delta, "delta") > 0:
         raise ValueError(f"expected delta above 0, got {delta!r}")
-    return _loss("huber", pred, target, delta, Options(reduction, weights, return_grad, out, grad_out))
+    return _loss("huber", pred, target, delta, (reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -131,32 +131,30 @@ def l1_loss(
     >>> fastbox.l1_loss([[0.0, 0, 4, 4]], [[0.5, 0, 4, 7]], reduction="box")
     array([3.5])
     """
-    return _loss("l1", pred, target, 0.0, Options(reduction, weights, return_grad, out, grad_out))
+    return _loss("l1", pred, target, 0.0, (reduction, weights, return_grad, out, grad_out))
 
 
 def _loss(formula: str, pred: Any, target: Any, beta: float, options: Options) -> Loss:
-    check_reduction(options.reduction)
+    reduction, _, return_grad, _, _ = options
+    as_choice(reduction, REDUCTIONS, "a reduction")
     if isinstance(pred, Deltas):
         pred, target = pred.values, pred.encoded(target)
     its_format = pred.format if isinstance(pred, Boxes) else "xyxy"
     pred, target = _numbers(pred, "pred"), _numbers(target, "target")
-    shape, boxed = pred.shape, options.reduction == "box"
+    shape, boxed = pred.shape, reduction == "box"
     if target.shape != shape:
         raise ValueError(f"expected pred and target of one shape, got {shape} and {target.shape}")
     if boxed and shape[-1:] != (4,):
         raise ValueError(f'expected a last axis of 4 coordinates for reduction="box", got shape {shape}')
     dtype = pred.dtype if pred.dtype == target.dtype else np.result_type(pred, target)
-    outcome = prepare(options, shape, shape[:-1] if boxed else shape, shape, dtype, (pred, target))
+    outcome = Outcome(options, shape, shape[:-1] if boxed else shape, shape, dtype, ((pred, target),))
     a = np.ascontiguousarray(pred, dtype).reshape(-1)
     b = np.ascontiguousarray(target, dtype).reshape(-1)
-    outputs = outcome.losses.reshape(-1), boxed, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
+    outputs = outcome.losses.reshape(-1), boxed, outcome.grad.ravel(), outcome.streamed, outcome.sums
     weights, beta = outcome.weights[:2], in_dtype(beta, dtype)
-    kernel = parallel.kernels("loss.coordinates").COORDINATE_LOSSES[dtype, formula]
-    parallel.run(
-        lambda *span: kernel((a, b), beta, weights, outcome.scale, span, outputs),
-        parallel.blocks(a.size, BLOCK, SMALLEST),
-    )
-    if options.return_grad:
+    kernel = parallel.kernel("loss.coordinates", "COORDINATE_LOSSES", dtype, formula)
+    parallel.run_blocks(kernel, ((a, b), beta, weights, outcome.scale), outputs, a.size, BLOCK, SMALLEST)
+    if return_grad:
         _change(outcome.grad, its_format)
     return outcome.result()
 

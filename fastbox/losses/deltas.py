@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.coder import MAX_RATIO, Four, decode, encode, limits_of
+from fastbox.values.formats import columns_of
 from fastbox.values.numbers import as_floats, in_dtype
 
 __all__ = ["Deltas"]
@@ -82,7 +83,7 @@ class Deltas:
             max_ratio=self.max_ratio,
             ctr_clamp=self.ctr_clamp,
         )
-        return Boxes.of((decoded[:, 0], decoded[:, 1], decoded[:, 2], decoded[:, 3]), "xyxy")
+        return Boxes.of(columns_of(decoded), "xyxy")
 
     def encoded(self, targets: Any) -> NDArray[Any]:
         """Return the deltas from the anchors to the targets."""

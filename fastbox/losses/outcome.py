@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from fastbox.kernels.codes import BLOCK
 from fastbox.ops.checks import STREAMED_BYTES, output
-from fastbox.values.numbers import as_choice, as_floats, in_dtype
+from fastbox.values.numbers import as_floats, in_dtype
 from fastbox.values.record_text import record_text
 
-__all__ = ["Loss", "LossAndGrad", "Options", "Outcome", "check_reduction", "prepare"]
+__all__ = ["REDUCTIONS", "Loss", "LossAndGrad", "Options", "Outcome"]
 
 REDUCTIONS = ("none", "box", "sum", "mean")
 
@@ -32,14 +33,8 @@ class LossAndGrad(NamedTuple):
 Loss: TypeAlias = NDArray[Any] | float | LossAndGrad
 
 
-class Options(NamedTuple):
-    """The options that all losses share, as a caller gives them."""
-
-    reduction: str
-    weights: Any
-    return_grad: bool
-    out: NDArray[Any] | None
-    grad_out: NDArray[Any] | None
+# The options that all losses share, as a caller gives them: reduction, weights, return_grad, out and grad_out.
+Options: TypeAlias = tuple[str, Any, bool, NDArray[Any] | None, NDArray[Any] | None]
 
 
 class Weights(NamedTuple):
@@ -50,8 +45,17 @@ class Weights(NamedTuple):
     total: float
 
 
-class Outcome(NamedTuple):
+class Outcome:
     """The arrays that a kernel writes, of size 0 if not requested, and the numbers that turn them into the result.
+
+    Parameters
+    ----------
+    options : Options
+    values, losses, grad : tuple of int
+        The shapes of the values that the loss computes, of the losses it returns without a sum, and of its gradient.
+    dtype : dtype
+    inputs : tuple of tuple of array
+        The arrays that the loss reads, of each side.
 
     Attributes
     ----------
@@ -61,85 +65,58 @@ class Outcome(NamedTuple):
         True if the gradient is written with non-temporal stores.
     weights : Weights
     scale : float
-        The factor of all gradients, in the dtype of the loss.
-    reduction : str
+        The factor of all gradients.
     divisor : float
         The divisor of the mean.
-    return_grad : bool
-    """
-
-    losses: NDArray[Any]
-    grad: NDArray[Any]
-    sums: NDArray[np.float64]
-    streamed: bool
-    weights: Weights
-    scale: Any
-    reduction: str
-    divisor: float
-    return_grad: bool
-
-    def result(self) -> Loss:
-        """Return the loss, with its gradient if requested."""
-        loss: Any = self.losses
-        if self.reduction in ("sum", "mean"):
-            loss = _tree(self.sums)
-            if self.reduction == "mean":
-                loss = loss / self.divisor if self.divisor else float("nan")
-            loss = loss if loss == loss else float("nan")  # the canonical nan
-        return LossAndGrad(loss, self.grad) if self.return_grad else loss
-
-
-def prepare(
-    options: Options,
-    values: tuple[int, ...],
-    losses: tuple[int, ...],
-    grad: tuple[int, ...],
-    dtype: np.dtype[Any],
-    inputs: tuple[NDArray[Any], ...],
-) -> Outcome:
-    """Check the options of a loss against its shapes and the arrays it reads, and make the arrays to write.
-
-    The shapes are those of the values that the loss computes, of the losses it returns without a sum, and of its
-    gradient.
 
     Raises
     ------
     ValueError
         Weights, ``out`` or ``grad_out`` that do not fit.
     """
-    reduction, _, return_grad, out, grad_out = options
-    one_each, count = reduction == "none" or reduction == "box", math.prod(values)
-    weights = _weights(options.weights, values, dtype)
-    if out is not None or grad_out is not None:
-        _check_outputs(options, one_each, (*inputs, weights.values))
-    divisor = float(count) if weights.values.size == 0 else weights.total
-    scale = 1.0 if reduction != "mean" else 1.0 / divisor if divisor else float("nan")
-    nothing = _no_weights(dtype).values
-    slopes = output(grad_out, grad, dtype, "grad_out") if return_grad else nothing
-    return Outcome(
-        output(out, losses, dtype) if one_each else nothing,
-        slopes,
-        np.zeros(0 if one_each else -(-count // BLOCK)),
-        grad_out is not None and slopes.nbytes >= STREAMED_BYTES,
-        weights,
-        in_dtype(scale, dtype),
-        reduction,
-        divisor,
-        return_grad,
-    )
 
+    __slots__ = ("divisor", "grad", "losses", "options", "scale", "streamed", "sums", "weights")
 
-def check_reduction(reduction: str) -> None:
-    """Raise ValueError unless a reduction is known."""
-    as_choice(reduction, REDUCTIONS, "a reduction")
+    def __init__(
+        self,
+        options: Options,
+        values: tuple[int, ...],
+        losses: tuple[int, ...],
+        grad: tuple[int, ...],
+        dtype: np.dtype[Any],
+        inputs: tuple[tuple[NDArray[Any], ...], ...],
+    ) -> None:
+        self.options = reduction, given, return_grad, out, grad_out = options
+        one_each, count, nothing = reduction in ("none", "box"), math.prod(values), _no_weights(dtype)
+        self.weights = weights = nothing if given is None else _weights(given, values, dtype)
+        if out is not None or grad_out is not None:
+            _check_outputs(options, one_each, (*chain(*inputs), weights.values))
+        self.divisor = divisor = float(count) if weights.values.size == 0 else weights.total
+        scale = 1.0 if reduction != "mean" else 1.0 / divisor if divisor else math.nan
+        self.scale = scale if given is None else in_dtype(scale, dtype)
+        self.grad = output(grad_out, grad, dtype, "grad_out") if return_grad else nothing.values
+        self.losses = output(out, losses, dtype) if one_each else nothing.values
+        self.sums = np.zeros(0 if one_each else -(-count // BLOCK))
+        self.streamed = grad_out is not None and self.grad.nbytes >= STREAMED_BYTES
+
+    def result(self) -> Loss:
+        """Return the loss, with its gradient if requested."""
+        reduction, _, return_grad, _, _ = self.options
+        loss: Any = self.losses
+        if reduction in ("sum", "mean"):
+            loss = _tree(self.sums)
+            if reduction == "mean":
+                loss = loss / self.divisor if self.divisor else math.nan
+            loss = loss if loss == loss else math.nan  # the canonical nan
+        return LossAndGrad(loss, self.grad) if return_grad else loss
 
 
 def _check_outputs(options: Options, one_each: bool, inputs: tuple[NDArray[Any], ...]) -> None:
     """Refuse arrays to write that are not used, and arrays that share memory with other arrays."""
-    out, grad_out = options.out, options.grad_out
+    reduction, _, return_grad, out, grad_out = options
     if out is not None and not one_each:
-        raise ValueError(f'expected out= with reduction="none" or "box", got out= with {options.reduction!r}')
-    if grad_out is not None and not options.return_grad:
+        raise ValueError(f'expected out= with reduction="none" or "box", got out= with {reduction!r}')
+    if grad_out is not None and not return_grad:
         raise ValueError("expected return_grad=True with grad_out=, got False")
     for name, array in (("out", out), ("grad_out", grad_out)):
         if array is not None and any(np.may_share_memory(array, given) for given in inputs):
@@ -155,8 +132,6 @@ def _no_weights(dtype: np.dtype[Any]) -> Weights:
 
 def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights:
     """Read weights for values of a shape: one for each value, or one for each row of the last axis."""
-    if weights is None:
-        return _no_weights(dtype)
     given = in_dtype(as_floats(weights, "weights"), dtype)
     with np.errstate(invalid="ignore"):
         total = float(given.sum(dtype=np.float64))

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import as_boxes
+from fastbox.boxes.by_row import by_row, few_by_row
 from fastbox.kernels.codes import BLOCK, PLAIN
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import Loss, Options, check_reduction, prepare
+from fastbox.losses.outcome import REDUCTIONS, Loss, LossAndGrad, Options, Outcome
 from fastbox.losses.rotated import rotated_loss
 from fastbox.ops.geometry import geometry_of
 from fastbox.values.arguments import named
+from fastbox.values.numbers import as_choice
 
 __all__ = ["ciou_loss", "diou_loss", "eiou_loss", "giou_loss", "iou_loss"]
 
@@ -73,7 +74,7 @@ def iou_loss(
     >>> fastbox.iou_loss([[0, 0, 4, 4]], [[1, 0, 4, 4]], return_grad=True)
     LossAndGrad(loss=0.25, grad=array([[-0.1875   , -0.0234375, -0.03125  ,  0.0234375]]))
     """
-    options = Options(reduction, weights, return_grad, out, grad_out)
+    options = (reduction, weights, return_grad, out, grad_out)
     if geometry_of(pred, target) != PLAIN:
         return rotated_loss("iou", pred, target, options)
     return _loss("iou", pred, target, options)
@@ -100,7 +101,7 @@ def giou_loss(
     >>> fastbox.giou_loss([[0, 0, 1, 1]], [[2, 0, 3, 1]], return_grad=True)
     LossAndGrad(loss=1.3333333333333333, grad=array([[ 0.11111111,  0.        , -0.33333333,  0.        ]]))
     """
-    return _loss("giou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
+    return _loss("giou", pred, target, (reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -124,7 +125,7 @@ def diou_loss(
     >>> fastbox.diou_loss([[0, 0, 1, 1]], [[2, 0, 3, 1]])
     1.4
     """
-    return _loss("diou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
+    return _loss("diou", pred, target, (reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -149,7 +150,7 @@ def ciou_loss(
     >>> fastbox.ciou_loss([[0, 0, 2, 2]], [[0, 0, 2, 2]], return_grad=True)
     LossAndGrad(loss=0.0, grad=array([[0., 0., 0., 0.]]))
     """
-    return _loss("ciou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
+    return _loss("ciou", pred, target, (reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -173,26 +174,37 @@ def eiou_loss(
     >>> fastbox.eiou_loss([[0, 0, 2, 2]], [[0, 0, 4, 2]], reduction="none")
     array([0.8])
     """
-    return _loss("eiou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
+    return _loss("eiou", pred, target, (reduction, weights, return_grad, out, grad_out))
 
 
 def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
-    check_reduction(options.reduction)
+    if (found := _mean_of_few(metric, pred, target, options)) is not None:
+        return found
+    reduction, _, return_grad, _, _ = options
+    as_choice(reduction, REDUCTIONS, "a reduction")
     deltas = pred if isinstance(pred, Deltas) else None
-    pred = as_boxes(pred if deltas is None else deltas.boxes(), "pred", grouped=False)
-    target = as_boxes(target, "target", grouped=False)
-    n = len(pred)
-    if len(target) != n:
-        raise ValueError(f"expected as many predicted boxes as targets, got {n} and {len(target)}")
-    dtype = pred.dtype if pred.dtype == target.dtype else np.result_type(pred.dtype, target.dtype)
-    outcome = prepare(options, (n,), (n,), (n, 4), dtype, (*pred.columns, *target.columns))
-    sides = pred.astype(dtype).kernel_args(), target.astype(dtype).kernel_args()
-    outputs = outcome.losses, outcome.grad.reshape(-1), outcome.streamed, outcome.sums
-    kernel = parallel.kernels("loss.overlap").OVERLAP_LOSSES[dtype, metric]
-    parallel.run(
-        lambda *span: kernel(*sides, outcome.weights.values, outcome.scale, span, outputs),
-        parallel.blocks(n, BLOCK, SMALLEST),
-    )
-    if options.return_grad and deltas is not None:
+    pred = pred if deltas is None else deltas.boxes()
+    n, dtype, sides, columns = by_row(pred, target, ("pred", "target"), ("predicted boxes", "targets"))
+    outcome = Outcome(options, (n,), (n,), (n, 4), dtype, columns)
+    outputs = outcome.losses, outcome.grad.ravel(), outcome.streamed, outcome.sums
+    kernel = parallel.kernel("loss.overlap", "OVERLAP_LOSSES", dtype, metric)
+    parallel.run_blocks(kernel, (*sides, outcome.weights.values, outcome.scale), outputs, n, BLOCK, SMALLEST)
+    if return_grad and deltas is not None:
         deltas.chain(outcome.grad)
     return outcome.result()
+
+
+def _mean_of_few(metric: str, pred: Any, target: Any, options: Options) -> Loss | None:
+    """Return the mean loss of few boxes without weights and given outputs; None where the caller must check more."""
+    reduction, weights, return_grad, out, grad_out = options
+    plain = type(reduction) is str and reduction == "mean" and weights is out is grad_out is None
+    if not plain or (few := few_by_row(pred, target)) is None:
+        return None
+    n, dtype = len(pred), pred.dtype
+    grad, nothing, sums = np.empty((n if return_grad else 0, 4), dtype), np.empty(0, dtype), np.empty(1)
+    kernel = parallel.kernel("loss.overlap", "OVERLAP_LOSSES", dtype, metric)
+    kernel(*few, nothing, 1 / n, (0, n), (nothing, grad.ravel(), False, sums))
+    loss = float(sums[0]) / n
+    if loss != loss:
+        return None
+    return LossAndGrad(loss, grad) if return_grad else loss

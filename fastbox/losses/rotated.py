@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from fastbox import parallel
 from fastbox.kernels.codes import BLOCK, PLAIN, QUADS, ROTATED
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import Loss, Options, check_reduction, prepare
+from fastbox.losses.outcome import REDUCTIONS, Loss, Options, Outcome
 from fastbox.ops.checks import as_collection
 from fastbox.ops.geometry import geometry_of
 from fastbox.values.arguments import named
-from fastbox.values.numbers import as_number
+from fastbox.values.numbers import as_choice, as_number
 
 __all__ = ["kld_loss", "probiou_loss", "rotated_loss"]
 
@@ -66,7 +66,7 @@ def probiou_loss(
     >>> round(loss, 6), grad.round(6)
     (0.200464, array([[ 0.392762, -0.29155 , -0.01052 , -0.028054,  0.001272]]))
     """
-    return rotated_loss("probiou", pred, target, Options(reduction, weights, return_grad, out, grad_out))
+    return rotated_loss("probiou", pred, target, (reduction, weights, return_grad, out, grad_out))
 
 
 @named
@@ -118,12 +118,13 @@ def kld_loss(
     tau = as_number(tau, "tau")
     if not (tau == 0 or 1 <= tau < np.inf):
         raise ValueError(f"expected a tau of 0 or from 1 on, got {tau!r}")
-    return rotated_loss("kld", pred, target, Options(reduction, weights, return_grad, out, grad_out), tau)
+    return rotated_loss("kld", pred, target, (reduction, weights, return_grad, out, grad_out), tau)
 
 
 def rotated_loss(loss: str, pred: Any, target: Any, options: Options, tau: float = 0.0) -> Loss:
     """Compute a loss of rotated rectangles with the kernels of their geometry."""
-    check_reduction(options.reduction)
+    reduction, _, return_grad, _, _ = options
+    as_choice(reduction, REDUCTIONS, "a reduction")
     deltas = pred if isinstance(pred, Deltas) else None
     pred = as_collection(pred if deltas is None else deltas.boxes(), "pred", grouped=False)
     target = as_collection(target, "target", grouped=False)
@@ -132,15 +133,12 @@ def rotated_loss(loss: str, pred: Any, target: Any, options: Options, tau: float
     if len(target) != n:
         raise ValueError(f"expected as many predicted boxes as targets, got {n} and {len(target)}")
     dtype = pred.dtype if pred.dtype == target.dtype else np.result_type(pred.dtype, target.dtype)
-    outcome = prepare(options, (n,), (n,), (n, len(pred.columns)), dtype, (*pred.columns, *target.columns))
+    outcome = Outcome(options, (n,), (n,), (n, len(pred.columns)), dtype, (pred.columns, target.columns))
     sides = pred.astype(dtype).kernel_args(ROTATED), target.astype(dtype).kernel_args(ROTATED)
-    outputs = outcome.losses, outcome.grad.reshape(-1), outcome.sums
-    kernel = parallel.kernels("loss.rotated").ROTATED_LOSSES[dtype, loss]
-    parallel.run(
-        lambda *span: kernel(*sides, tau, outcome.weights.values, outcome.scale, span, outputs),
-        parallel.blocks(n, BLOCK, SMALLEST),
-    )
-    if options.return_grad and deltas is not None:
+    outputs = outcome.losses, outcome.grad.ravel(), outcome.sums
+    kernel = parallel.kernel("loss.rotated", "ROTATED_LOSSES", dtype, loss)
+    parallel.run_blocks(kernel, (*sides, tau, outcome.weights.values, outcome.scale), outputs, n, BLOCK, SMALLEST)
+    if return_grad and deltas is not None:
         deltas.chain(outcome.grad)
     return outcome.result()
 

@@ -38,14 +38,14 @@ def values_of(a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False
     if n != m or n > ROWS if aligned else n * m > PAIRS:
         return None
     out = np.empty(n if aligned else (n, m), a.dtype)
-    kernel = parallel.kernels("compare.few").FEW[a.dtype, metric]
+    kernel = parallel.kernel("compare.few", "FEW", a.dtype, metric)
     return out if kernel(beta, a, b, aligned, out if aligned else out.reshape(-1)) else None
 
 
 def leaders(met: NDArray[Any], k: int, metric: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the k best values of each row of a matrix and their columns, both of shape (n, k)."""
     values, indices = np.empty((len(met), k), met.dtype), np.empty((len(met), k), np.int64)
-    parallel.kernels("compare.few").LEADERS[met.dtype, ""](met, METRICS[metric].distance, values, indices)
+    parallel.kernel("compare.few", "LEADERS", met.dtype)(met, METRICS[metric].distance, values, indices)
     return values, indices
 
 

@@ -87,5 +87,5 @@ def packed(boxes: Collection, geometry: str) -> NDArray[np.float64]:
     """Return boxes as a tile of a geometry that is not plain: float64, a row for each number of a packed box."""
     tile = np.empty((parallel.kernels(f"geometry.{geometry}").FIELDS, len(boxes)))
     pack, given = parallel.kernels(f"compare.{geometry}").PACK[boxes.dtype, ""], boxes.kernel_args(geometry)
-    parallel.run(pack, [(given, span, tile) for span in parallel.blocks(len(boxes), PACKED_TOGETHER, PACKED_TOGETHER)])
+    parallel.run_blocks(pack, (given,), tile, len(boxes), PACKED_TOGETHER, PACKED_TOGETHER)
     return tile

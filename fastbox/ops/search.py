@@ -112,8 +112,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
 
     sides, beta = sides_of(a, b), in_dtype(beta, a.dtype)
     kernel = sides.kernel("ALIGNED", metric, a.dtype)
-    spans = parallel.blocks(len(a), 1024, ALIGNED_ROWS)
-    parallel.run(kernel, [(beta, *sides.args, span, out) for span in spans])
+    parallel.run_blocks(kernel, (beta, *sides.args), out, len(a), 1024, ALIGNED_ROWS)
     return out
 
 

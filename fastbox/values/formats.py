@@ -19,6 +19,7 @@ __all__ = [
     "Columns",
     "are_corners",
     "as_format",
+    "columns_of",
     "corners",
     "four",
     "four_columns",
@@ -127,7 +128,13 @@ def four_columns(values: Any, name: str) -> Columns:
         array = array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"expected {name} of shape (n, 4), got {array.shape}{_reshaped(name, array.shape)}")
-    return array[:, 0], array[:, 1], array[:, 2], array[:, 3]
+    return columns_of(array)
+
+
+def columns_of(array: NDArray[Any]) -> Columns:
+    """Return views of the columns of an array of shape (n, 4): rows of its transpose, which NumPy finds faster."""
+    turned = array.T
+    return turned[0], turned[1], turned[2], turned[3]
 
 
 def _are_sets(values: Any) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastbox.boxes.container import Boxes
 from fastbox.compat.torchvision.ops.tensors import as_arrays, as_eps, as_plain_format, check_boxes
 from fastbox.ops.search import pairwise
+from fastbox.values.formats import columns_of
 
 __all__ = ["box_iou", "complete_box_iou", "distance_box_iou", "generalized_box_iou"]
 
@@ -122,4 +123,4 @@ def _matrix(boxes1: torch.Tensor, boxes2: torch.Tensor, metric: str, fmt: str = 
 
 def _boxes(array: NDArray[Any], fmt: str, offsets: NDArray[np.int64] | None = None) -> Boxes:
     """View an array as boxes; nothing in them is checked or warned of."""
-    return Boxes.of((array[:, 0], array[:, 1], array[:, 2], array[:, 3]), fmt, offsets)
+    return Boxes.of(columns_of(array), fmt, offsets)
