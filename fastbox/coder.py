@@ -70,8 +70,8 @@ def encode(
     """
     defaults = weights is stds is ONES and means is ZEROS
     if defaults and (few := few_by_row(boxes, anchors)) is not None:
-        deltas = _encoded(len(boxes), boxes.dtype, few, _plain_terms(weights, means, stds, boxes.dtype))
-        if not math.isnan(deltas.min()):
+        deltas = _encoded(len(boxes), boxes.dtype, few, _default_terms(boxes.dtype))
+        if not math.isnan(np.minimum.reduce(deltas, None)):
             return deltas
     n, dtype, sides, _ = by_row(boxes, anchors, ("boxes", "anchors"), ("boxes", "anchors"))
     return _encoded(n, dtype, sides, _terms(weights, means, stds, dtype))
@@ -188,6 +188,11 @@ def _terms(weights: Any, means: Any, stds: Any, dtype: np.dtype[Any]) -> Terms:
     if plain and {*map(type, (*weights, *means, *stds))} <= {int, float}:
         return _plain_terms(weights, means, stds, dtype)
     return _read_terms(weights, means, stds, dtype)
+
+
+@cache
+def _default_terms(dtype: np.dtype[Any]) -> Terms:
+    return _read_terms(ONES, ZEROS, ONES, dtype)
 
 
 @lru_cache(maxsize=64)
