@@ -19,6 +19,7 @@ from fastbox.errors import InputError
 from fastbox.storage.folders import check_name
 from fastbox.storage.pictures import stem_of
 from fastbox.values.formats import one_nan
+from fastbox.values.groups import order_of, stable
 
 __all__ = ["MOST_HELD", "Group", "by_id", "coordinates", "file_stems", "grouped", "numbers", "taken", "whole_numbers"]
 
@@ -56,7 +57,7 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
     """
     with _rows(dataset, target) as boxes:
         images, owners = _images_of(dataset.images(), boxes["image_id"])
-        order = None if np.all(owners[:-1] <= owners[1:]) else np.argsort(owners, kind="stable")
+        order = None if np.all(owners[:-1] <= owners[1:]) else stable(owners, images.num_rows)
         boxes = boxes if order is None else boxes.combine_chunks()
         offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=images.num_rows))])
         first = 0
@@ -146,8 +147,8 @@ def by_id(images: pa.Table) -> pa.Table:
     ids = images["image_id"]
     if ids.type != pa.int64() or ids.null_count:
         return images.sort_by("image_id")
-    values = _as_numpy(ids)
-    return images if np.all(values[:-1] <= values[1:]) else taken(images, np.argsort(values, kind="stable"))
+    order = order_of(_as_numpy(ids))
+    return images if order is None else taken(images, order)
 
 
 def _taken(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array | pa.ChunkedArray:

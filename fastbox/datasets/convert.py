@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from fastbox._lazy import deferred
@@ -32,6 +33,7 @@ from fastbox.storage.stores import local
 from fastbox.tables.frames import is_frame, listed
 from fastbox.tables.source import Source
 from fastbox.values.arguments import checked
+from fastbox.values.labels import DENSE
 from fastbox.values.names import IMAGE
 from fastbox.values.numbers import as_choice
 
@@ -220,33 +222,58 @@ class Tally:
         self.dataset = replace(dataset, batches=self._counted(dataset.batches), images=images)
         self._progress = progress
         self._rows = 0
-        self._images: list[pa.Array] = []
-        self._categories: set[int] = set()
+        self._images, self._categories = Different(), Different()
         self.marked = {name: Counter[int]() for name in marks if _is_mark(dataset.schema, name)}
 
     def summary(self) -> dict[str, float | str]:
         """Return the counts, once all batches have passed."""
-        listed = self.dataset.images()["image_id"]
-        boxed = pa.chunked_array(self._images, listed.type)
-        every = pa.chunked_array([*listed.chunks, *boxed.chunks], listed.type).unique()
+        boxed, named = len(self._images), pa.array(list(self.dataset.categories), pa.int64())
+        for chunk in self.dataset.images()["image_id"].chunks:
+            self._images.add(chunk)
+        self._categories.add(named)
         return {
             "kind": self.dataset.kind,
             "rows": self._rows,
-            "images": len(every),
-            "categories": len(self._categories | self.dataset.categories.keys()),
-            "images_without_boxes": len(every) - len(boxed.unique()),
+            "images": len(self._images),
+            "categories": len(self._categories),
+            "images_without_boxes": len(self._images) - boxed,
         }
 
     def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in staged("decode", batches):
             self._rows += batch.num_rows
-            self._images.append(batch.column("image_id").unique())
-            self._categories |= set(batch.column("category_id").unique().drop_null().to_pylist())
+            self._images.add(batch.column("image_id"))
+            self._categories.add(batch.column("category_id"))
             for name, marked in self.marked.items():
                 marked.update(batch.column("category_id").filter(pa.array(flag_column(batch, name))).to_pylist())
             yield batch
             if self._progress is not None:
                 self._progress(batch.num_rows)
+
+
+class Different:
+    """The number of different values of a column, counted batch by batch; nulls do not count."""
+
+    def __init__(self) -> None:
+        self._small = np.zeros(DENSE, np.bool_)  # whole numbers from 0 on that were there
+        self._others: list[pa.Array] = []
+
+    def add(self, column: pa.Array) -> None:
+        """Add values, in every batch of one type, or signed integers of any width."""
+        column = column.drop_null() if column.null_count else column
+        if not pa.types.is_signed_integer(column.type):
+            self._others.append(column.unique())
+            return
+        values = column.to_numpy().astype(np.int64, copy=False)
+        inside = (values >= 0) & (values < DENSE)
+        if not inside.all():
+            self._others.append(pa.array(values[~inside]).unique())
+            values = values[inside]
+        self._small[values] = True
+
+    def __len__(self) -> int:
+        others = pa.chunked_array(self._others).unique() if self._others else []
+        return int(np.count_nonzero(self._small)) + len(others)
 
 
 def _is_mark(schema: pa.Schema, name: str) -> bool:
@@ -258,7 +285,7 @@ def _each_once(images: pa.Table, where: str) -> pa.Table:
     """Return every image once; refuse an image that is listed twice with different facts."""
     ids = images["image_id"].combine_chunks()
     firsts = pc.index_in(ids, value_set=ids)
-    again = pc.not_equal(firsts, pa.array(range(len(ids)), firsts.type))
+    again = pc.not_equal(firsts, pa.array(np.arange(len(ids)), firsts.type))
     repeats = pc.sum(again).as_py()
     if not repeats:
         return images

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.values.groups import stable
 
-__all__ = ["Rows", "stable"]
+__all__ = ["Rows"]
 
 
 class Rows:
@@ -106,9 +107,3 @@ class Rows:
 
     def __len__(self) -> int:
         return sum(map(len, next(iter(self._parts.values()))))
-
-
-def stable(groups: NDArray[Any], count: int) -> NDArray[np.int64]:
-    """Return the rows by group, those of a group in their order; groups are numbers below `count`."""
-    small = groups.astype(np.int16) if count < 2**15 else groups  # which NumPy sorts by their bytes
-    return np.argsort(small, kind="stable")

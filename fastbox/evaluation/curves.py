@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox._record import dataclass
-from fastbox.evaluation.columns import stable
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import Statistic
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 from fastbox.report.numbers import counted
+from fastbox.values.groups import stable
 from fastbox.values.labels import once
 
 __all__ = ["NOTHING", "Curves", "Floats", "Ranked", "Traced", "pieces", "rank", "total", "trace"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.evaluation.columns import stable
+from fastbox.values.groups import stable
 
 __all__ = ["QUANTILES", "spread"]
 

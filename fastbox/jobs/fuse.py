@@ -25,7 +25,7 @@ from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source, plans_of
 from fastbox.tables.stream import scan
 from fastbox.values.formats import COORDINATES
-from fastbox.values.groups import groups_of_rows, values_of_rows
+from fastbox.values.groups import groups_of_rows, stable, values_of_rows
 from fastbox.values.names import CLASS, SCORE, is_wanted
 
 __all__ = ["FusedTables", "fuse"]
@@ -204,8 +204,8 @@ def _together(
         image.append(groups_of_rows(boxes.offsets))
         scores.append(columns.number_column(carried, score_column, what="a score", rows=rows))
     images = np.concatenate(image)
-    order = np.argsort(images, kind="stable")
     assert chunk.images is not None
+    order = stable(images, len(chunk.images))
     offsets = np.searchsorted(images[order], np.arange(len(chunk.images) + 1))
     model = np.repeat(np.arange(models), [len(rows) for rows in image])[order]
     x0, y0, x1, y1 = np.concatenate(corners)[order].T

@@ -23,7 +23,7 @@ from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
 from fastbox.tables.source import Plan, Source
 from fastbox.values.formats import FORMATS
-from fastbox.values.groups import groups_of_rows
+from fastbox.values.groups import groups_of_rows, stable
 
 __all__ = ["BY", "Gathered", "names_of_models"]
 
@@ -80,8 +80,8 @@ class Gathered:
     def _together(self, chunk: Chunk) -> Chunk:
         sides = [(chunk.a, chunk.a_columns, chunk.a_rows), *chunk.more]
         images = np.concatenate([_images(boxes) for boxes, *_ in sides])
-        order = np.argsort(images, kind="stable")
         assert chunk.images is not None
+        order = stable(images, len(chunk.images))
         offsets = np.searchsorted(images[order], np.arange(len(chunk.images) + 1))
         columns = [np.concatenate(column)[order] for column in zip(*(_columns(own) for own, *_ in sides), strict=True)]
         scores = [number_column(carried, self.score, what="a score", rows=rows) for _, carried, rows in sides]

@@ -19,7 +19,7 @@ from fastbox.ops.result import Pairs
 from fastbox.result import Rules
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses
-from fastbox.values.groups import groups_of, groups_of_rows
+from fastbox.values.groups import groups_of, groups_of_rows, stable
 from fastbox.values.numbers import as_choice
 
 __all__ = ["PAIR", "Block", "Question", "blocks"]
@@ -184,6 +184,6 @@ def _by_class(
         assert boxes.offsets is not None
         image = groups_of_rows(boxes.offsets)
         keys = image * max(1, len(labels)) + classes
-        order = np.argsort(keys, kind="stable")
+        order = stable(keys, int(keys.max(initial=-1)) + 1)
         regrouped.append((grouped(boxes[order], keys[order]), order))
     return regrouped[0], regrouped[1] if len(regrouped) > 1 else (None, None)

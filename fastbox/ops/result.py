@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox.values.groups import stable
 from fastbox.values.record_text import record_text
 
 __all__ = ["Best", "Pairs", "Ragged", "Top", "by_row"]
@@ -47,7 +48,7 @@ class Pairs(NamedTuple):
 def by_row(parts: Sequence[tuple[NDArray[Any], ...]], dtype: np.dtype[Any]) -> Pairs:
     """Return the pairs of some parts in the order of their rows; those of a row keep theirs."""
     rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(rows, kind="stable")
+    order = stable(rows, int(rows.max(initial=-1)) + 1)
     return Pairs(rows[order], cols[order], values[order].astype(dtype, copy=False))
 
 

@@ -26,6 +26,7 @@ from fastbox.tables.files import read_whole
 from fastbox.tables.sort import sort
 from fastbox.tables.source import Source, boxes_in
 from fastbox.tables.write_back import common_schema, with_schema
+from fastbox.values.groups import order_of as order_of_ids
 
 __all__ = ["order_of", "sorted_source", "sorted_table"]
 
@@ -90,8 +91,7 @@ def order_of(ids: pa.ChunkedArray, name: str, where: str) -> NDArray[np.int64] |
     if pa.types.is_null(column.type):
         return None
     if column.type == pa.int64() and not column.null_count:  # without pyarrow.compute, which takes long to load
-        values = column.to_numpy()
-        return None if np.all(values[:-1] <= values[1:]) else np.argsort(values, kind="stable")
+        return order_of_ids(column.to_numpy())
     falls = pc.any(pc.less(column[1:], column[:-1])).as_py() if len(column) > 1 else False
     if not falls and not column.null_count:
         return None

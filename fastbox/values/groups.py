@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbox.values.labels import as_ids, kind_of, union
 from fastbox.values.numbers import as_array
 
-__all__ = ["align_images", "grouping", "groups_of", "groups_of_rows", "values_of_rows"]
+__all__ = ["align_images", "grouping", "groups_of", "groups_of_rows", "order_of", "stable", "values_of_rows"]
 
 
 class Grouped(Protocol):
@@ -82,6 +82,33 @@ def groups_of(rows: ArrayLike, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     found: NDArray[np.int64] = np.searchsorted(offsets, rows, side="right") - 1
     return found
+
+
+def stable(groups: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """Return the rows by group, those of a group in their order; groups are numbers from 0 on and below `count`.
+
+    NumPy sorts numbers of 16 bits by their bytes, in a fraction of the time that it takes to merge larger ones.
+
+    >>> stable(np.array([70_000, 1, 70_000, 0]), 70_001)
+    array([3, 1, 0, 2])
+    """
+    low = groups.astype(np.uint16)  # the last 16 bits
+    order = np.argsort(low, kind="stable")
+    if count > 1 << 16:
+        order = order[stable(groups[order] >> 16, ((count - 1) >> 16) + 1)]
+    return order
+
+
+def order_of(ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the rows by ascending id, those of an id in their order; None where the ids ascend already.
+
+    >>> order_of(np.array([9, -4, 9, 2**62])), order_of(np.array([1, 1, 5]))
+    (array([1, 0, 2, 3]), None)
+    """
+    if np.all(ids[:-1] <= ids[1:]):
+        return None
+    least, most = int(ids.min()), int(ids.max())
+    return stable(ids.astype(np.uint64) - np.uint64(least % 2**64), most - least + 1)
 
 
 def _are_offsets(values: NDArray[Any], n: int) -> bool:

@@ -13,6 +13,7 @@ from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.jobs.inspection.problems import Finding
 from fastbox.jobs.inspection.view import View
 from fastbox.ops import search as ops
+from fastbox.values.groups import stable
 
 __all__ = ["duplicates", "overlapping"]
 
@@ -51,7 +52,7 @@ def overlapping(view: View, near: float, classes: bool) -> tuple[list[Finding], 
     close[copies] = False
     rows = np.flatnonzero(close)
     keys = view.image[rows] * (len(view.labels) + 1) + view.codes[rows] + 1
-    order = np.argsort(keys, kind="stable")
+    order = stable(keys, int(keys.max(initial=-1)) + 1)
     values, others = _best_other(view.boxes, keys[order], rows[order])
     found.append(_pairs("near_duplicate", rows[order], others, values, view, near))
     if classes and len(rows):
