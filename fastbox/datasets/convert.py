@@ -20,6 +20,7 @@ from fastbox.arrow.columns import flag_column
 from fastbox.datasets import recognize
 from fastbox.datasets.as_source import Given, as_source, has_rows
 from fastbox.datasets.dataset import Dataset
+from fastbox.datasets.different import Different
 from fastbox.datasets.registry import Format, formats
 from fastbox.datasets.rotated import Loss, fitted
 from fastbox.errors import InputError, InputWarning, advice
@@ -33,7 +34,6 @@ from fastbox.storage.stores import local
 from fastbox.tables.frames import is_frame, listed
 from fastbox.tables.source import Source
 from fastbox.values.arguments import checked
-from fastbox.values.labels import DENSE
 from fastbox.values.names import IMAGE
 from fastbox.values.numbers import as_choice
 
@@ -249,31 +249,6 @@ class Tally:
             yield batch
             if self._progress is not None:
                 self._progress(batch.num_rows)
-
-
-class Different:
-    """The number of different values of a column, counted batch by batch; nulls do not count."""
-
-    def __init__(self) -> None:
-        self._small = np.zeros(DENSE, np.bool_)  # whole numbers from 0 on that were there
-        self._others: list[pa.Array] = []
-
-    def add(self, column: pa.Array) -> None:
-        """Add values, in every batch of one type, or signed integers of any width."""
-        column = column.drop_null() if column.null_count else column
-        if not pa.types.is_signed_integer(column.type):
-            self._others.append(column.unique())
-            return
-        values = column.to_numpy().astype(np.int64, copy=False)
-        inside = (values >= 0) & (values < DENSE)
-        if not inside.all():
-            self._others.append(pa.array(values[~inside]).unique())
-            values = values[inside]
-        self._small[values] = True
-
-    def __len__(self) -> int:
-        others = pa.chunked_array(self._others).unique() if self._others else []
-        return int(np.count_nonzero(self._small)) + len(others)
 
 
 def _is_mark(schema: pa.Schema, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from fastbox.datasets.convert import Different
+from fastbox.datasets.different import Different
 from fastbox.values.labels import DENSE
 
 
