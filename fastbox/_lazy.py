@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from types import FunctionType, ModuleType
 from typing import Any, ForwardRef
 
-__all__ = ["Annotation", "deferred", "lazy"]
+__all__ = ["Annotation", "deferred", "lazy", "modules_of"]
 
 
 class _Deferred:
@@ -30,6 +31,23 @@ def deferred(name: str) -> Any:
     [1, 2]
     """
     return _Deferred(name)
+
+
+def modules_of(package: ModuleType) -> tuple[str, ...]:
+    """Return the names of the modules in the folders of a package, which are listed once.
+
+    >>> import fastbox.evaluation.protocols
+    >>> "coco" in modules_of(fastbox.evaluation.protocols)
+    True
+    """
+    return _modules_in(tuple(package.__path__))
+
+
+@cache
+def _modules_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    from pkgutil import iter_modules
+
+    return tuple(found.name for found in iter_modules(folders))
 
 
 class Annotation(str):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
+from fastbox._lazy import modules_of
 from fastbox.assign import assigners as home
 from fastbox.assign.assigner import Assigner
 from fastbox.values.numbers import as_choice
@@ -17,7 +17,7 @@ __all__ = ["RULES", "as_rule", "assigner_of", "assigners", "rules_of"]
 @cache
 def assigners() -> tuple[Assigner, ...]:
     """Return all assigners: the ``ASSIGNER`` of every module in the folder."""
-    return tuple(import_module(f"{home.__name__}.{found.name}").ASSIGNER for found in iter_modules(home.__path__))
+    return tuple(import_module(f"{home.__name__}.{name}").ASSIGNER for name in modules_of(home))
 
 
 def _rules() -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
+from fastbox._lazy import modules_of
 from fastbox._record import dataclass
 from fastbox.datasets import formats as home
 from fastbox.datasets.dataset import Dataset
@@ -106,8 +106,8 @@ def formats() -> Mapping[str, Format]:
 
 def each_format() -> Iterator[Format]:
     """Yield all formats in the order of their modules' names; a module is imported when its first format is wanted."""
-    for found in iter_modules(home.__path__):
-        yield from getattr(import_module(f"{home.__name__}.{found.name}"), "FILE_FORMATS", ())
+    for name in modules_of(home):
+        yield from getattr(import_module(f"{home.__name__}.{name}"), "FILE_FORMATS", ())
 
 
 def format_named(name: str) -> Format:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from fastbox._lazy import modules_of
 from fastbox._record import dataclass
 from fastbox.evaluation import protocols as home
 from fastbox.values.numbers import as_choice
@@ -176,7 +176,7 @@ def protocols() -> Mapping[str, Protocol]:
 
 def _names() -> list[str]:
     """Return the names of the modules, with dashes."""
-    return [found.name.replace("_", "-") for found in iter_modules(home.__path__)]
+    return [name.replace("_", "-") for name in modules_of(home)]
 
 
 def _of(name: str) -> Sequence[Protocol]:
