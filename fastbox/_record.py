@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError
+from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def _made(cls: type, init: bool = True, repr: bool = True, eq: bool = True, froz
     if own.get("__doc__") is None:
         cls.__doc__ = cls.__name__  # or dataclasses would make one of the signature
     fields = dataclasses.fields(dataclasses.dataclass(init=False, repr=False, eq=False)(cls))
-    compared = [one.name for one in fields if one.compare]
+    compared = _values([one.name for one in fields if one.compare])
     methods: dict[str, Any] = {}
     if init:
         made = _init(cls, fields)
@@ -94,20 +95,23 @@ def _repr(names: Sequence[str]) -> Callable[[Any], str]:
     return show
 
 
-def _eq(names: Sequence[str]) -> Callable[[Any, object], Any]:
+def _eq(values: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any, object], Any]:
     def equal(self: Any, other: object) -> Any:
-        if type(other) is not type(self):
-            return NotImplemented
-        return tuple(getattr(self, name) for name in names) == tuple(getattr(other, name) for name in names)
+        return values(self) == values(other) if type(other) is type(self) else NotImplemented
 
     return equal
 
 
-def _hash(names: Sequence[str]) -> Callable[[Any], int]:
+def _hash(values: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], int]:
     def hashed(self: Any) -> int:
-        return hash(tuple(getattr(self, name) for name in names))
+        return hash(values(self))
 
     return hashed
+
+
+def _values(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that returns some attributes of an object."""
+    return attrgetter(*names) if len(names) > 1 else lambda self: tuple(getattr(self, name) for name in names)
 
 
 def _set_frozen(self: object, name: str, value: object) -> None:

@@ -53,7 +53,9 @@ def as_rule(rule: Any) -> Any:
     """
     if not isinstance(rule, str) and any(isinstance(rule, assigner.rule) for assigner in assigners()):
         return rule
-    return _of_name(as_choice(rule, _rules(), "a MatchRule or one"))
+    return _of_name(
+        rule if isinstance(rule, str) and rule in RULES else as_choice(rule, _rules(), "a MatchRule or one")
+    )
 
 
 def assigner_of(rule: Any) -> Assigner:

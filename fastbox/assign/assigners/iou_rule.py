@@ -28,6 +28,9 @@ __all__ = ["ASSIGNER"]
 TRUTH_COST = 4096  # the cost of a truth among the anchors of a grid, in pairs
 
 
+NO_REGIONS = Boxes(np.empty((0, 4), np.float32))
+
+
 class Grid(Protocol):
     """Anchors in levels, for an image's size.
 
@@ -46,7 +49,7 @@ def assign_by_iou(rule: MatchRule, anchors: Any, truths: Any, *, size: Any, igno
             f"expected a rule with ignore_iof for ignore regions, got {rule.name!r} without: give "
             "MatchRule.fastbox() or MatchRule.mmdet(ignore_iof_thr=0.5)"
         )
-    regions = Boxes(np.empty((0, 4), np.float32)) if ignore is None else as_collection(ignore, "ignore")
+    regions = NO_REGIONS if ignore is None else as_collection(ignore, "ignore")
     dtype = np.result_type(truths.dtype, regions.dtype)
     if hasattr(anchors, "levels"):
         images, starts = images_of(truths=truths, ignore=None if ignore is None else regions)
@@ -113,15 +116,18 @@ def _run(
         _keep_space(space)
         return found
 
-    cost = np.diff(starts[0]) * source.per_truth + (0 if sparse else source.per_image)
+    cost = (starts[0][1:] - starts[0][:-1]) * source.per_truth + (0 if sparse else source.per_image)
     spans = parallel.cut(cost + parallel.ROW_COST)
     if spans and parallel.get_num_threads() == 1:  # each span packs the anchors that its images share anew
         spans = [(0, len(cost))]
     parts = parallel.run(assign, spans)
     if not sparse:
         return Matches(labels, owners, values, None, begins, images, best)
-    none = np.empty(0, np.int64), labels, owners, values
-    anchors, labels, owners, values = (np.concatenate(column) for column in zip(none, *parts, strict=True))
+    if len(parts) == 1:
+        anchors, labels, owners, values = parts[0]
+    else:
+        none = np.empty(0, np.int64), labels, owners, values
+        anchors, labels, owners, values = (np.concatenate(column) for column in zip(none, *parts, strict=True))
     return Matches(labels, owners, values, anchors, _sums(counts), images, best)
 
 
@@ -197,18 +203,20 @@ _spaces = threading.local()
 
 def _take_space(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
     """Return arrays for n anchors: truths of -1, values of 0, claims of -1, and one without defined values."""
-    space: tuple[NDArray[Any], ...] | None = _spaces.__dict__.pop(dtype.name, None)
+    space: tuple[NDArray[Any], ...] | None = _spaces.__dict__.pop(dtype.char, None)
     if space is None or len(space[0]) < n:
         space = np.full(n, -1), np.zeros(n, dtype), np.full(n, -1, np.int32), np.empty(n, np.int32)
     return space
 
 
 def _keep_space(space: tuple[NDArray[Any], ...]) -> None:
-    _spaces.__dict__[space[1].dtype.name] = space
+    _spaces.__dict__[space[1].dtype.char] = space
 
 
 def _sums(counts: Any) -> NDArray[np.int64]:
-    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+    sums = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=sums[1:])
+    return sums
 
 
 def _lanes(counts: NDArray[np.int64]) -> int:
