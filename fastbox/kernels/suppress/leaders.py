@@ -99,11 +99,23 @@ def scale_of(low, high, n, count):
     return least, np.float64(count) / (length if length > 2.0**-900 else 1.0)
 
 
+@device
+def put(leader, far, cells, away, start):
+    """List a leader in a cell behind those that are nearer; a cell keeps the nearest ones."""
+    place = start
+    while place < start + SLOTS and cells[place] >= 0 and away[place] <= far:
+        place += 1
+    for slot in range(start + SLOTS - 1, place, -1):
+        cells[slot], away[slot] = cells[slot - 1], away[slot - 1]
+    if place < start + SLOTS:
+        cells[place], away[place] = leader, far
+
+
 def chart(boxes, kept, t, tile):
     """Return the chart of the leaders kept, whose boxes are written to a tile.
 
-    A chart is the cells along a side, the first centre and the scale of each axis, and the leaders of each cell, -1
-    behind the last one.
+    A chart is the cells along a side, the first centre and the scale of each axis, and the leaders of each cell, the
+    nearest one first, as it suppresses most boxes there; -1 behind the last one.
     """
     n, count = kept.size, 1
     while count < MOST_SIDE and count * count < n * CELLS_EACH:
@@ -113,7 +125,7 @@ def chart(boxes, kept, t, tile):
         tile[0, j], tile[1, j], tile[2, j], tile[3, j], tile[4, j] = box.x0, box.y0, box.x1, box.y1, box.area
     left, across = scale_of(tile[0, :n], tile[2, :n], n, count)
     top, down = scale_of(tile[1, :n], tile[3, :n], n, count)
-    cells = np.full(count * count * SLOTS, -1, np.int32)
+    cells, away = np.full(count * count * SLOTS, -1, np.int32), np.empty(count * count * SLOTS, np.float32)
     share = (1.0 - t) / (1.0 + t) / 16.0  # by which two equal boxes may lie apart, in units of `centre_of`
     for j in range(n):
         x, y = centre_of(tile[0, j], tile[2, j]), centre_of(tile[1, j], tile[3, j])
@@ -124,11 +136,8 @@ def chart(boxes, kept, t, tile):
         lowest, highest = place_along(y - dy, top, down, count), place_along(y + dy, top, down, count)
         for v in range(max(lowest, line - REACH), min(highest, line + REACH) + 1):
             for u in range(first, last + 1):
-                start = (v * count + u) * SLOTS
-                for slot in range(start, start + SLOTS):
-                    if cells[slot] < 0:
-                        cells[slot] = j
-                        break
+                far = abs((x - left) * across - u - 0.5) + abs((y - top) * down - v - 0.5)
+                put(j, np.float32(far), cells, away, (v * count + u) * SLOTS)
     return count, left, across, top, down, cells
 
 
