@@ -37,6 +37,24 @@ def write(path: Path, *batches: pa.RecordBatch | pa.Table) -> Path:
     return path
 
 
+def test_ids_are_written_as_differences_and_floats_byte_by_byte(tmp_path: Path) -> None:
+    fields = [("image_id", pa.int64()), ("value", pa.float32()), ("kind", pa.int32())]
+    fields += [("part", pa.struct([("row", pa.int64())])), ("half", pa.float16())]
+    schema = pa.schema(fields)
+    ids = [-(2**63), 5, None, 2**63 - 1]
+    parts = [{"row": 7}, None, {"row": None}, {"row": 9}]
+    table = pa.table([ids, [0.5, None, 1.0, 2.0], [1, 1, 2, None], parts, [1.0, 2.0, 3.0, 4.0]], schema=schema)
+    with Sink(tmp_path / "out.parquet", schema, command="test", parameters={}) as out:
+        out.write(table)
+    assert pq.read_table(tmp_path / "out.parquet").equals(table)
+    group = pq.read_metadata(tmp_path / "out.parquet").row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    found = {column.path_in_schema: set(column.encodings) for column in columns}
+    assert "DELTA_BINARY_PACKED" in found["image_id"]
+    assert "BYTE_STREAM_SPLIT" in found["value"]
+    assert all("RLE_DICTIONARY" in found[name] for name in ("kind", "part.row", "half"))
+
+
 def test_rows_and_record_are_written(tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
     with sink(path) as out:
