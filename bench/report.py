@@ -150,6 +150,11 @@ def beside(found: list[tuple[str, int, float]]) -> str:
     return ", ".join(parts)
 
 
+def threaded(found: list[tuple[str, int, float]]) -> str:
+    """Peers that were run on several threads alone, each with its ratio to ours on as many."""
+    return ", ".join(f"{name} {times(ratio)} on {threads} threads" for name, threads, ratio in found)
+
+
 def row(run: Run, headline: Headline, dtype: str, threads: int) -> list[str] | None:
     wanted = {"kernel": headline.kernel, "metric": headline.metric, "size": headline.size, "dtype": dtype}
     cases = {n: one(run, role="ours", name=headline.ours, threads=n, **wanted) for n in (1, threads)}
@@ -179,9 +184,10 @@ def front(run: Run) -> str:
     for headline in HEADLINES:
         cells = row(run, headline, headline.dtypes[0], 1) if headline.front else None
         if cells is not None:
-            peers = [entry for entry in compared(run, headline, headline.dtypes[0], "peer") if entry[1] == 1]
+            every = compared(run, headline, headline.dtypes[0], "peer")
+            peers = [entry for entry in every if entry[1] == 1]
             names |= {name.removesuffix(" in a loop") for name, _, _ in peers}
-            rows.append([cells[0], cells[1], cells[3].partition(" ±")[0], beside(peers)])
+            rows.append([cells[0], cells[1], cells[3].partition(" ±")[0], beside(peers) or threaded(every)])
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     machine = run["machine_info"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if name in names)
