@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from fastbox._lazy import modules_of
 from fastbox.errors import did_you_mean
 from fastbox.stages import profiled
 
@@ -136,8 +136,8 @@ class Group(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the names of all commands."""
-        found = pkgutil.iter_modules(importlib.import_module(self.package).__path__) if self.package else ()
-        return sorted({module.name for module in found} | set(self.commands))
+        found = modules_of(importlib.import_module(self.package)) if self.package else ()
+        return sorted({*found, *self.commands})
 
     def get_command(self, context: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of a name, or None."""

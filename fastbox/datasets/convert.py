@@ -227,16 +227,14 @@ class Tally:
 
     def summary(self) -> dict[str, float | str]:
         """Return the counts, once all batches have passed."""
-        boxed, named = len(self._images), pa.array(list(self.dataset.categories), pa.int64())
-        for chunk in self.dataset.images()["image_id"].chunks:
-            self._images.add(chunk)
-        self._categories.add(named)
+        images = self._images.count_with(*self.dataset.images()["image_id"].chunks)
+        named = pa.array(list(self.dataset.categories), pa.int64())
         return {
             "kind": self.dataset.kind,
             "rows": self._rows,
-            "images": len(self._images),
-            "categories": len(self._categories),
-            "images_without_boxes": len(self._images) - boxed,
+            "images": images,
+            "categories": self._categories.count_with(named),
+            "images_without_boxes": images - len(self._images),
         }
 
     def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

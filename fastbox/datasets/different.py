@@ -30,6 +30,14 @@ class Different:
             values = values[inside]
         self._small[values] = True
 
+    def count_with(self, *columns: pa.Array) -> int:
+        """Return the number that there are with further values, which are not kept."""
+        every = Different()
+        every._small, every._others = self._small.copy(), [*self._others]
+        for column in columns:
+            every.add(column)
+        return len(every)
+
     def __len__(self) -> int:
         others = pa.chunked_array(self._others).unique() if self._others else []
         return int(np.count_nonzero(self._small)) + len(others)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastbox.values.groups import stable
 from fastbox.values.record_text import record_text
 
-__all__ = ["Best", "Pairs", "Ragged", "Top", "by_row"]
+__all__ = ["Best", "Pairs", "Ragged", "Top", "in_row_order"]
 
 
 class Best(NamedTuple):
@@ -45,7 +45,7 @@ class Pairs(NamedTuple):
         return record_text(self)
 
 
-def by_row(parts: Sequence[tuple[NDArray[Any], ...]], dtype: np.dtype[Any]) -> Pairs:
+def in_row_order(parts: Sequence[tuple[NDArray[Any], ...]], dtype: np.dtype[Any]) -> Pairs:
     """Return the pairs of some parts in the order of their rows; those of a row keep theirs."""
     rows, cols, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = stable(rows, int(rows.max(initial=-1)) + 1)

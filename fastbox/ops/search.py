@@ -17,7 +17,7 @@ from fastbox.ops import indexing as index
 from fastbox.ops.bins import edges_of
 from fastbox.ops.checks import STREAMED_BYTES, as_collection, as_two, by_image, output
 from fastbox.ops.geometry import Sides, sides_of
-from fastbox.ops.result import Best, Pairs, Ragged, Top, by_row
+from fastbox.ops.result import Best, Pairs, Ragged, Top, in_row_order
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_number, below_rounded, in_dtype, shown
 
@@ -212,7 +212,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
         parts += index.query(sides.kernel("INDEXED_PAIRS", metric), beta, found, (below, alone), counts)
     total = sum(len(part[0]) for part in parts)
     if parts and not found and total < len(a) // FEW_PAIRS:
-        return by_row(parts, a.dtype)
+        return in_row_order(parts, a.dtype)
     ends = np.cumsum(counts)
     rows, cols, values = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, sides.dtype)
     scatter, places = parallel.kernels("compare.dense").SCATTER[sides.dtype, ""], ends - counts

@@ -10,7 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from fastbox.values.labels import as_ids, kind_of, union
 from fastbox.values.numbers import as_array
 
-__all__ = ["align_images", "grouping", "groups_of", "groups_of_rows", "order_of", "stable", "values_of_rows"]
+__all__ = [
+    "align_images",
+    "grouping",
+    "groups_of",
+    "groups_of_rows",
+    "offsets_of",
+    "order_of",
+    "stable",
+    "values_of_rows",
+]
 
 
 class Grouped(Protocol):
@@ -82,6 +91,17 @@ def groups_of(rows: ArrayLike, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     found: NDArray[np.int64] = np.searchsorted(offsets, rows, side="right") - 1
     return found
+
+
+def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the offsets of groups, given the numbers of their rows.
+
+    >>> offsets_of(np.array([2, 0, 1]))
+    array([0, 2, 2, 3])
+    """
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
 
 
 def stable(groups: NDArray[Any], count: int) -> NDArray[np.int64]:

@@ -14,6 +14,8 @@ def test_numbers_inside_and_outside_of_the_table_count_once() -> None:
         found.add(pa.array(values, pa.int64()))
     found.add(pa.array([1, 5, None], pa.int8()))
     assert len(found) == len({0, 1, DENSE - 1, DENSE, -1, 2**62, 5})
+    more = pa.array([5, 6, -1, -2], pa.int64())
+    assert found.count_with(more) == found.count_with(more, more) == len(found) + 2
 
 
 def test_texts_count_once() -> None:

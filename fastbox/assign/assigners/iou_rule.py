@@ -21,6 +21,7 @@ from fastbox.kernels import codes
 from fastbox.kernels.codes import PLAIN, QUADS
 from fastbox.ops.checks import as_collection
 from fastbox.ops.geometry import geometry_of
+from fastbox.values.groups import offsets_of
 from fastbox.values.numbers import in_dtype
 
 __all__ = ["ASSIGNER"]
@@ -99,7 +100,7 @@ def _run(
     sparse: bool,
 ) -> Matches:
     dtype = source.dtype
-    begins = _sums(source.per_image)
+    begins = offsets_of(source.per_image)
     rows = 0 if sparse else int(begins[-1])
     labels, owners, values = np.empty(rows, np.int8), np.empty(rows, np.int64), np.empty(rows, dtype)
     counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(sets[0]), dtype)
@@ -128,7 +129,7 @@ def _run(
     else:
         none = np.empty(0, np.int64), labels, owners, values
         anchors, labels, owners, values = (np.concatenate(column) for column in zip(none, *parts, strict=True))
-    return Matches(labels, owners, values, anchors, _sums(counts), images, best)
+    return Matches(labels, owners, values, anchors, offsets_of(counts), images, best)
 
 
 def _of_boxes(
@@ -211,12 +212,6 @@ def _take_space(n: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
 
 def _keep_space(space: tuple[NDArray[Any], ...]) -> None:
     _spaces.__dict__[space[1].dtype.char] = space
-
-
-def _sums(counts: Any) -> NDArray[np.int64]:
-    sums = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=sums[1:])
-    return sums
 
 
 def _lanes(counts: NDArray[np.int64]) -> int:

@@ -19,7 +19,7 @@ from fastbox.assign.result import Matches
 from fastbox.assign.scores import Predicted, predicted
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.assign import point_codes as codes
-from fastbox.values.groups import align_images
+from fastbox.values.groups import align_images, offsets_of
 from fastbox.values.numbers import in_dtype
 
 __all__ = ["ASSIGNER"]
@@ -141,18 +141,14 @@ def _matches(
     per_image, positives, best = outputs
     if sparse:
         labels = np.ones(len(numbers), np.int8)
-        return Matches(labels, rows, values, numbers, _sums(per_image), images, best, ious, candidates, positives)
-    begins = _sums(counts)
+        return Matches(labels, rows, values, numbers, offsets_of(per_image), images, best, ious, candidates, positives)
+    begins = offsets_of(counts)
     total = int(begins[-1])
     labels, owners = np.zeros(total, np.int8), np.full(total, -1)
     every_value, every_iou = np.zeros(total, values.dtype), np.zeros(total, values.dtype)
     at = numbers + np.repeat(begins[:-1], per_image)
     labels[at], owners[at], every_value[at], every_iou[at] = 1, rows, values, ious
     return Matches(labels, owners, every_value, None, begins, images, best, every_iou, candidates, positives)
-
-
-def _sums(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
 
 
 Found = tuple[NDArray[Any], ...]
