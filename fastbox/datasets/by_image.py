@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox import parallel
 from fastbox._lazy import deferred
 from fastbox.arrow.arrays import array_of, is_number
 from fastbox.datasets.dataset import COORDINATES, Dataset, format_of, names_in
@@ -57,8 +58,9 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
     """
     with _rows(dataset, target) as boxes:
         images, owners = _images_of(dataset.images(), boxes["image_id"])
-        order = None if np.all(owners[:-1] <= owners[1:]) else stable(owners, images.num_rows)
-        boxes = boxes if order is None else boxes.combine_chunks()
+        order = None
+        if not np.all(owners[:-1] <= owners[1:]):
+            order, boxes = _order_and_whole(owners, images.num_rows, boxes)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=images.num_rows))])
         first = 0
         while first < images.num_rows:
@@ -72,6 +74,17 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
                 part = taken(boxes, own)
             yield Group(images.slice(first, last - first), part, offsets[first : last + 1] - start, own)
             first = last
+
+
+def _order_and_whole(owners: NDArray[Any], count: int, boxes: pa.Table) -> tuple[NDArray[np.int64], pa.Table]:
+    """Return the order of boxes by their images, and the boxes with every column in one chunk, made side by side."""
+    columns = [boxes.select([name]) for name in boxes.column_names]
+    order, *made = parallel.run(_call, [(stable, owners, count), *((pa.Table.combine_chunks, one) for one in columns)])
+    return order, pa.Table.from_arrays([one.column(0) for one in made], schema=boxes.schema)
+
+
+def _call(task: Callable[..., Any], *given: Any) -> Any:
+    return task(*given)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from fastbox.datasets import recognize
 from fastbox.datasets.as_source import Given, as_source, has_rows
 from fastbox.datasets.dataset import Dataset
 from fastbox.datasets.different import Different
-from fastbox.datasets.registry import Format, formats
+from fastbox.datasets.registry import Format, format_named, formats
 from fastbox.datasets.rotated import Loss, fitted
 from fastbox.errors import InputError, InputWarning, advice
 from fastbox.report.numbers import counted
@@ -256,6 +256,8 @@ def _is_mark(schema: pa.Schema, name: str) -> bool:
 
 def _each_once(images: pa.Table, where: str) -> pa.Table:
     """Return every image once; refuse an image that is listed twice with different facts."""
+    if _are_different(images["image_id"]):
+        return images
     ids = images["image_id"].combine_chunks()
     firsts = pc.index_in(ids, value_set=ids)
     again = pc.not_equal(firsts, pa.array(np.arange(len(ids)), firsts.type))
@@ -275,6 +277,14 @@ def _each_once(images: pa.Table, where: str) -> pa.Table:
         stacklevel=2,
     )
     return images.filter(pc.invert(again))
+
+
+def _are_different(ids: pa.ChunkedArray) -> bool:
+    """Tell, without pyarrow.compute, whether ids are sure to be different: numbers without nulls."""
+    if ids.type != pa.int64() or ids.null_count:
+        return False
+    values = np.sort(ids.to_numpy())
+    return bool(np.all(values[1:] != values[:-1]))
 
 
 def _warn_of_shared_names(categories: Mapping[int, str], format: str) -> None:
@@ -325,8 +335,8 @@ class _Side:
     """The reader or the writer of a file format, with its options."""
 
     def __init__(self, how: str, name: str | None, recognized: Callable[[], str]) -> None:
-        self.name = as_choice(recognized() if name is None else name, list(formats()), "a file format")
-        self.format = formats()[self.name]
+        self.name = recognized() if name is None else as_choice(name, list(formats()), "a file format")
+        self.format = format_named(self.name)
         # The two formats of COCO share a reader: the kind is checked only if the user named the format.
         self._implied = {} if name is None else self.format.implied
         self._function = getattr(self.format, how)

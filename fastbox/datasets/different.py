@@ -24,8 +24,8 @@ class Different:
             self._others.append(column.unique())
             return
         values = column.to_numpy().astype(np.int64, copy=False)
-        inside = (values >= 0) & (values < DENSE)
-        if not inside.all():
+        if len(values) and not 0 <= int(values.min()) <= int(values.max()) < DENSE:
+            inside = (values >= 0) & (values < DENSE)
             self._others.append(pa.array(values[~inside]).unique())
             values = values[inside]
         self._small[values] = True

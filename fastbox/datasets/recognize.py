@@ -51,14 +51,15 @@ def format_for(target: StrPath) -> str:
     'coco'
     """
     ending = os.path.splitext(target)[1].lower()
-    names: dict[str, str] = {}
-    for own in formats().values():
-        names.setdefault(own.ending, own.name)
-    if not ending or ending not in names:
+    if is_table(os.fspath(target)):
+        return "parquet"
+    found = next((own.name for own in each_format() if ending and own.ending == ending), None)
+    if found is None:
         how = advice("--to NAME", "out_format=NAME")
-        expected = f"expected an output whose name ends in {', '.join(sorted(filter(None, names)))}"
+        endings = sorted({own.ending for own in each_format() if own.ending})
+        expected = f"expected an output whose name ends in {', '.join(endings)}"
         raise InputError(f"{expected}, got {os.fspath(target)}: name its format with {how}")
-    return names[ending]
+    return found
 
 
 def is_other(path: str) -> bool:

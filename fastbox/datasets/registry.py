@@ -104,9 +104,12 @@ def formats() -> Mapping[str, Format]:
     return {own.name: own for own in each_format()}
 
 
-def each_format() -> Iterator[Format]:
-    """Yield all formats in the order of their modules' names; a module is imported when its first format is wanted."""
-    for name in modules_of(home):
+def each_format(first: str = "") -> Iterator[Format]:
+    """Yield all formats in the order of their modules' names, but those of the module `first` before the others.
+
+    A module is imported when its first format is wanted.
+    """
+    for name in sorted(modules_of(home), key=lambda name: name != first):
         yield from getattr(import_module(f"{home.__name__}.{name}"), "FILE_FORMATS", ())
 
 
@@ -116,4 +119,4 @@ def format_named(name: str) -> Format:
     >>> format_named("coco").ending
     '.json'
     """
-    return next(own for own in each_format() if own.name == name)
+    return next(own for own in each_format(name) if own.name == name)

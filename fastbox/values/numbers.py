@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastbox.errors import did_you_mean
 
 __all__ = [
+    "EXACT",
     "as_array",
     "as_choice",
     "as_column",
@@ -29,6 +30,7 @@ __all__ = [
     "shown",
 ]
 
+EXACT = 2**53  # above this number, a float64 can't tell a whole number from the next
 FLOAT32_MOST = 3.4e38  # numbers up to here are in every dtype
 
 

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbox.datasets.formats import coco, cocoread, cocoscan
-from fastbox.datasets.formats.cocoread import dataset_of
+from fastbox.datasets.formats import coco
+from fastbox.datasets.formats.coco import reading, scan
+from fastbox.datasets.formats.coco.reading import dataset_of
 from fastbox.errors import InputError
 from fastbox.parallel import get_num_threads, set_num_threads
 
@@ -27,9 +28,9 @@ SIDES = ("x", "y", "w", "h")
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows so small that elements, numbers and keys lie across their borders, and columns become full."""
-    monkeypatch.setattr(cocoread, "SMALL", 0)
-    monkeypatch.setattr(cocoread, "WINDOW", 700)
-    monkeypatch.setattr(cocoscan, "SPAN", 200)
+    monkeypatch.setattr(reading, "SMALL", 0)
+    monkeypatch.setattr(reading, "WINDOW", 700)
+    monkeypatch.setattr(scan, "SPAN", 200)
 
 
 @pytest.fixture(autouse=True, params=[1, 3])
@@ -59,7 +60,7 @@ def outcome(read: Any, path: Path, kind: str | None = None) -> Any:
 def check(path: Path, raw: bytes, kind: str | None = None) -> Any:
     path.write_bytes(raw)
     found = outcome(dataset_of, path, kind)
-    assert found == outcome(cocoread._decoded, path, kind)
+    assert found == outcome(reading._decoded, path, kind)
     return found
 
 
@@ -163,7 +164,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("read element by element")
 
-    monkeypatch.setattr(cocoread, "_decoded", refuse)
+    monkeypatch.setattr(reading, "_decoded", refuse)
 
 
 def table(path: Path) -> dict[str, list[Any]]:

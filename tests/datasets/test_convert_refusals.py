@@ -11,7 +11,7 @@ import pytest
 from support.coco import convert, result, truth
 
 from fastbox.datasets.convert import convert as convert_file
-from fastbox.datasets.formats.cocojson import BATCH
+from fastbox.datasets.formats.coco.records import BATCH
 from fastbox.errors import InputError
 from fastbox.jobs import inspect
 

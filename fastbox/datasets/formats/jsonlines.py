@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from fastbox._lazy import deferred
-from fastbox.datasets.formats.cocofields import EXACT
 from fastbox.datasets.listing import read_text
 from fastbox.errors import InputError
+from fastbox.values.numbers import EXACT
 
 __all__ = ["ENDINGS", "is_json_lines", "read_json_lines"]
 

@@ -44,6 +44,7 @@ __all__ = ["FILE_FORMATS", "keep", "read", "write"]
 pc = deferred("pyarrow.compute")
 pq = deferred("pyarrow.parquet")
 
+TOGETHER = ROWS + ROWS // 64  # boxes put in order together: a little more than a row group, which is then encoded
 DTYPES = {"float32": pa.float32(), "float64": pa.float64()}
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -160,7 +161,7 @@ def write(
     table = _Table(dataset, own, made, kind)
     for path in (target, *([] if write_images is None else [write_images])):
         check_folder(path)
-    groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, ROWS)
+    groups = grouped(replace(dataset, batches=map(table.seen, dataset.batches)), target, TOGETHER)
     first = next(groups, None)
     if write_images is not None and dataset.kind == "results" and not dataset.images().num_rows:
         raise InputError(

@@ -17,8 +17,8 @@ from fastbox._lazy import deferred
 from fastbox.arrow.columns import flag_column
 from fastbox.datasets.by_image import grouped, numbers
 from fastbox.datasets.dataset import COORDINATES, IMAGES, Dataset, format_of, names_in
-from fastbox.datasets.formats.cocojson import Category
-from fastbox.datasets.formats.cocoread import SIDES
+from fastbox.datasets.formats.coco.reading import SIDES
+from fastbox.datasets.formats.coco.records import Category
 from fastbox.datasets.rotated import box_columns
 from fastbox.errors import InputError
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import array_of
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
-from fastbox.datasets.formats.cocoscan import (
+from fastbox.datasets.formats.coco.scan import (
     Columns,
     Field,
     Fields,
@@ -51,7 +51,7 @@ def dataset_of(source: StrPath, kind: str | None, quads: bool = False) -> Datase
 
 def _decoded(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
     """Return a data set whose elements are decoded one by one, which takes a package more."""
-    from fastbox.datasets.formats.cocodecode import decoded
+    from fastbox.datasets.formats.coco.decoding import decoded
 
     return decoded(source, kind, quads)
 
@@ -105,10 +105,9 @@ def _result_batches(windows: Windows, fields: Fields, schema: pa.Schema, source:
     rows = 0
     try:
         with windows:
-            for columns in elements(windows, fields):
-                made = _arrays(columns)
-                yield pa.RecordBatch.from_arrays([made[name] for name in schema.names], schema=schema)
-                rows += columns.rows
+            for part in elements(windows, fields, _Part.of):
+                yield _batch(part.arrays, schema, {})
+                rows += part.rows
             if next_byte(windows):
                 raise Unusual
     except (Unusual, OSError):
@@ -140,16 +139,16 @@ def _scanned_truths(windows: Windows) -> Dataset:
         if name == "images":
             if not empty:
                 image_fields, _ = fields_of_first(windows, *map(_image_fields, (WHOLE, TEXT)))
-                for columns in elements(windows, image_fields):
-                    images.append(_arrays(columns))
-                    ignores |= columns.hint
+                for part in elements(windows, image_fields, _Part.of):
+                    images.append(part.arrays)
+                    ignores |= part.ignores
             continue
         truths = []
         if not empty:
             fields = _truth_fields_of(windows)
-            for columns in elements(windows, fields):
-                truths.append(_arrays(columns))
-                ignores |= columns.hint or bool(columns.given("ignore").any())
+            for part in elements(windows, fields, _Part.of):
+                truths.append(part.arrays)
+                ignores |= part.ignores
     if next_byte(windows) or truths is None:
         raise Unusual
     id_type = _id_type(fields or image_fields, "image_id" if fields else "id")
@@ -217,11 +216,24 @@ def _truth_fields_of(windows: Windows) -> Fields:
         for image in (WHOLE, TEXT) for own in (WHOLE, TEXT)
     ]  # fmt: skip
     fields, first = fields_of_first(windows, *candidates)
-    return fields if first.given("score").all() else fields.without("score")
+    return fields if first.in_all("score") else fields.without("score")
 
 
 def _id_type(fields: Fields | None, name: str) -> pa.DataType:
     return pa.string() if fields is not None and fields.fields[name].form == TEXT else pa.int64()
+
+
+class _Part(NamedTuple):
+    """Some elements as Arrow arrays, and whether one of them has a key called ignore."""
+
+    arrays: dict[str, pa.Array]
+    rows: int
+    ignores: bool
+
+    @classmethod
+    def of(cls, columns: Columns) -> _Part:
+        ignores = columns.hint or ("ignore" in columns.fields.fields and columns.in_some("ignore"))
+        return cls(_arrays(columns), columns.rows, ignores)
 
 
 def _arrays(columns: Columns) -> dict[str, pa.Array]:
@@ -231,24 +243,26 @@ def _arrays(columns: Columns) -> dict[str, pa.Array]:
         if field.form == BOX:
             found |= {side: array_of(columns.numbers(name, place)) for place, side in enumerate(SIDES)}
             continue
-        given = columns.given(name)
         if field is TURNED:
-            if given.any():
+            if columns.in_some(name):
                 raise Unusual
-        elif field.form == TEXT:
+            continue
+        given = None if columns.in_all(name) else columns.given(name)
+        if field.form == TEXT:
             found[name] = _text_array(*columns.texts(name), given)
         elif field.form == FLAG:
-            found[name] = array_of((columns.numbers(name) * given).astype(np.int8))
+            values = columns.numbers(name).astype(np.int8)
+            found[name] = array_of(values if given is None else values * given)
         else:
             values = columns.numbers(name)
             values = values.astype(np.int32) if field.form == SIZE else values
-            found[name] = array_of(values, None if given.all() else given)
+            found[name] = array_of(values, given)
     return found
 
 
-def _text_array(offsets: NDArray[np.int32], chars: NDArray[np.uint8], given: NDArray[np.bool_]) -> pa.Array:
-    valid = None if given.all() else pa.py_buffer(np.packbits(given, bitorder="little"))
-    array = pa.StringArray.from_buffers(len(given), pa.py_buffer(offsets), pa.py_buffer(chars), valid)
+def _text_array(offsets: NDArray[np.int32], chars: NDArray[np.uint8], given: NDArray[np.bool_] | None) -> pa.Array:
+    valid = None if given is None else pa.py_buffer(np.packbits(given, bitorder="little"))
+    array = pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(chars), valid)
     try:
         array.validate(full=True)
     except pa.ArrowInvalid as error:

@@ -1,7 +1,7 @@
 """COCO JSON from bytes to columns by kernels, window by window.
 
 The kernels take valid JSON that has each field in its usual form. For anything else :class:`Unusual` is raised: the
-file is then read by :mod:`fastbox.datasets.formats.cocodecode`, with the same result, or an error that names the
+file is then read by :mod:`fastbox.datasets.formats.coco.decoding`, with the same result, or an error that names the
 element.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from itertools import pairwise
-from typing import Any, NamedTuple
+from operator import and_, or_
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,9 @@ KEYED = (np.dtype("float64"), "")
 
 _BETWEEN = re.compile(rb"\}\s*,\s*\{")
 _KEY = re.compile(rb'"([^"\\\x00-\x1f]*)"[ \t\r\n]*:')
+
+
+R = TypeVar("R")
 
 
 class Unusual(Exception):  # noqa: N818  # no error: the file is read in another way
@@ -148,6 +153,17 @@ class Columns:
         self.rows = sum(span.rows for span in spans)
         self.hint = any(span.state[HINT] for span in spans)
         self._spans = spans
+        seen = [span.seen[: span.rows] for span in spans]
+        self._in_some = reduce(or_, map(np.bitwise_or.reduce, seen))
+        self._in_all = reduce(and_, map(np.bitwise_and.reduce, seen))
+
+    def in_some(self, name: str) -> bool:
+        """Tell whether some elements have a field, and not null."""
+        return bool(self._in_some & self.fields.bits[name])
+
+    def in_all(self, name: str) -> bool:
+        """Tell whether all elements have a field, and none has null."""
+        return bool(self._in_all & self.fields.bits[name])
 
     def given(self, name: str) -> NDArray[np.bool_]:
         """Tell which elements have a field, and not null."""
@@ -265,11 +281,12 @@ def fields_of_first(windows: Windows, *candidates: Fields) -> tuple[Fields, Colu
         windows.turn()
 
 
-def elements(windows: Windows, fields: Fields) -> Iterator[Columns]:
-    """Yield the elements of a list from its first one on, those of a window at a time, and go behind the list.
+def elements(windows: Windows, fields: Fields, make: Callable[[Columns], R]) -> Iterator[R]:
+    """Yield what `make` returns for the elements of a list from its first one on, window by window; go behind the list.
 
-    Columns are valid until the next ones are asked for. A window is read by several threads: each reads from a place
-    that looks like the beginning of an element, and its elements count if the elements before end at that place.
+    A window is read by several threads: each reads from a place that looks like the beginning of an element, and its
+    elements count if the elements before end at that place. One thread calls `make` for the window before, whose
+    columns are valid until `make` returns.
 
     Raises
     ------
@@ -277,13 +294,16 @@ def elements(windows: Windows, fields: Fields) -> Iterator[Columns]:
         An element is invalid or unusual, or the list has no end.
     """
     spans: list[_Span] = []
+    others: list[_Span] = []  # of the window before, and of the next one
+    waiting: list[Columns] = []
     reason = LIMITED
     while reason != CLOSED:
         bounds = _bounds(windows)
         spans += [_Span(fields) for _ in range(len(bounds) - len(spans))]
-        tasks: list[tuple[Callable[..., None], *tuple[Any, ...]]] = [] if windows.last else [(windows.read_ahead,)]
+        tasks: list[tuple[Callable[..., Any], *tuple[Any, ...]]] = [(make, columns) for columns in waiting]
+        tasks += [] if windows.last else [(windows.read_ahead,)]
         tasks += [(span.read, windows, *bound) for span, bound in zip(spans, bounds, strict=False)]
-        parallel.run(_call, tasks)
+        yield from parallel.run(_call, tasks)[: len(waiting)]
         found: list[_Span] = []
         for span, (_, limit) in zip(spans, bounds, strict=False):
             while windows.at < limit and reason in (LIMITED, FULL):
@@ -294,15 +314,16 @@ def elements(windows: Windows, fields: Fields) -> Iterator[Columns]:
                 found.append(span)
         if reason == ODD or (reason != CLOSED and windows.last):
             raise Unusual
-        if sum(span.rows for span in found):
-            yield Columns(fields, found)
+        waiting = [Columns(fields, found)] if any(span.rows for span in found) else []
         if reason != CLOSED:
             reason = LIMITED
             windows.turn()
+            spans, others = others, spans
+    yield from map(make, waiting)
 
 
-def _call(task: Callable[..., None], *arguments: Any) -> None:
-    task(*arguments)
+def _call(task: Callable[..., R], *arguments: Any) -> R:
+    return task(*arguments)
 
 
 def _bounds(windows: Windows) -> list[tuple[int, int]]:

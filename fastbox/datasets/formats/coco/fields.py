@@ -6,10 +6,10 @@ import math
 import re
 from typing import Any
 
+from fastbox.values.numbers import EXACT
+
 __all__ = ["FIELDS", "Unusable", "element_of"]
 
-# Above this number, a float64 can't tell a whole number from the next.
-EXACT = 2**53
 MASK_ONLY = "add a bbox [x, y, width, height], for a mask alone is not a box, or leave it out"
 
 

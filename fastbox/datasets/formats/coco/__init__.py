@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from fastbox.datasets.dataset import Dataset
-from fastbox.datasets.formats.cocoread import dataset_of
+from fastbox.datasets.formats.coco.reading import dataset_of
 from fastbox.datasets.registry import Format, Signs
 from fastbox.errors import InputError
 from fastbox.kernels.codes import PLAIN, ROTATED
@@ -98,13 +98,13 @@ def write(dataset: Dataset, target: StrPath, *, kind: str | None = None) -> None
         raise InputError(
             f"expected {kind} to write as {names[kind]}, got {dataset.kind}: write them as {names[dataset.kind]}"
         )
-    from fastbox.datasets.formats import cocowrite  # loads the package that encodes JSON
+    from fastbox.datasets.formats.coco import writing  # loads the package that encodes JSON
 
     with new_file(target) as file:
         if dataset.kind == "results":
-            cocowrite.write_results(file, dataset, target)
+            writing.write_results(file, dataset, target)
         else:
-            cocowrite.write_truths(file, dataset, target)
+            writing.write_truths(file, dataset, target)
 
 
 SIGNS = Signs(endings=(".json", ".json.gz", ".json.zst"))

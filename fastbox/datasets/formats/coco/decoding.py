@@ -11,9 +11,18 @@ import numpy as np
 import pyarrow as pa
 
 from fastbox.datasets.dataset import Dataset, images_schema
-from fastbox.datasets.formats import cocojson, cocorotated
-from fastbox.datasets.formats.cocojson import Category, Document, Image, Result, ScoredTruth, Truth, decode, id_types
-from fastbox.datasets.formats.cocoread import SIDES, schema_of
+from fastbox.datasets.formats.coco import records, rotated
+from fastbox.datasets.formats.coco.reading import SIDES, schema_of
+from fastbox.datasets.formats.coco.records import (
+    Category,
+    Document,
+    Image,
+    Result,
+    ScoredTruth,
+    Truth,
+    decode,
+    id_types,
+)
 from fastbox.errors import InputError
 
 __all__ = ["decoded"]
@@ -23,7 +32,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 def decoded(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
     """Return a data set whose elements are decoded one by one."""
-    document = cocojson.read(source)
+    document = records.read(source)
     if kind not in (None, document.kind):
         raise InputError(f"expected {kind} in {document.path}, got {document.kind}: convert it as {document.kind}")
     image_id, box_id = id_types(document)
@@ -31,13 +40,13 @@ def decoded(source: StrPath, kind: str | None, quads: bool = False) -> Dataset:
     schema = schema_of(
         document.kind, _arrow(image_id), _arrow(box_id), ignores=document.ignores, scores=document.scores
     )
-    field = cocorotated.POLYGON if quads else cocorotated.field_of(document)
+    field = rotated.POLYGON if quads else rotated.field_of(document)
     if field is None:
         batches = _decoded_batches(document, schema)
     else:
-        schema = cocorotated.schema_of(schema, field)
+        schema = rotated.schema_of(schema, field)
         kinds = {name: str if one is str else int for name, one in (("image_id", image_id), ("id", box_id))}
-        batches = cocorotated.batches(document, schema, field, kinds)
+        batches = rotated.batches(document, schema, field, kinds)
     images = pa.Table.from_batches(
         [_image_columns(batch, _arrow(image_id)) for batch in decode(document.path, document.images, Image, image_id)]
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeAlias, Typ
 
 import msgspec
 
-from fastbox.datasets.formats.cocofields import Unusable, element_of
+from fastbox.datasets.formats.coco.fields import Unusable, element_of
 from fastbox.errors import InputError, not_utf8
 from fastbox.storage.windows import NOT_UNPACKED, open_unpacked
 
