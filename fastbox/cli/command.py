@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
 from types import MappingProxyType
@@ -87,11 +88,10 @@ class Command(click.Command):
         with profiled(whole_process=True) as profile:
             found = super().invoke(context)
         if not profile.told:
-            from rich.console import Console
-
+            from fastbox.report.terminal.console import Console
             from fastbox.report.terminal.profiled import show_profiled
 
-            show_profiled(Console(stderr=True, highlight=False), profile.to_dict())
+            show_profiled(Console(sys.stderr, least=1), profile.to_dict())
         return found
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:

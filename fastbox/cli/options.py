@@ -21,8 +21,7 @@ from fastbox.values.formats import ALIASES, FORMATS
 from fastbox.values.names import CLASS, IMAGE, SCORE, BoxArgument
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from fastbox.report.terminal.console import Console
     from fastbox.tables.source import Source
 
 __all__ = [
@@ -324,13 +323,11 @@ def show(
     if as_json:
         click.echo(json.dumps({"schema": SCHEMA, **summary, **told()}, indent=2, allow_nan=False))
         return
-    from rich.console import Console
-
+    from fastbox.report.terminal.console import Console
     from fastbox.report.terminal.summary import show_outputs
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
-    console.width = max(console.width, 80)
+    console = Console(sys.stdout)
     printer(console, summary)
     show_outputs(console, [path for path in outputs if path is not None])

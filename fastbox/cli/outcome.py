@@ -24,6 +24,8 @@ from fastbox.report.provenance import on_command_line
 
 __all__ = ["Commands", "fail"]
 
+CONSOLE = "fastbox.report.terminal.console"
+
 
 class Commands(Group):
     """A group that turns errors into one sentence and an exit code; a bug keeps its traceback."""
@@ -171,11 +173,11 @@ def _exit(code: int) -> NoReturn:
 
 
 def _is_of_printing(error: OSError) -> bool:
-    """Tell whether an error was raised by printing, in Click, Rich or this module, and not by writing outputs."""
+    """Tell whether an error was raised by printing: in Click, Rich, the console or here, and not by writing outputs."""
     frame = [entry for entry, _ in traceback.walk_tb(error.__traceback__)][-1]
-    return (
-        str(frame.f_globals.get("__name__")).partition(".")[0] in ("click", "rich") or frame.f_code is _flush.__code__
-    )
+    name = str(frame.f_globals.get("__name__"))
+    printing = name == CONSOLE or name.partition(".")[0] in ("click", "rich")
+    return printing or frame.f_code is _flush.__code__
 
 
 def _flush(stream: TextIO | None) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import counted
 from fastbox.report.rules import RECALLS_SHOWN, assigned_rules
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_invalid, show_rules, show_table
 
 __all__ = ["show_assigned"]

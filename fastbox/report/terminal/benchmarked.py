@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import NONE, times
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_table
 
 __all__ = ["markdown_of", "show_benchmarked"]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.best_scores import best_score, intervals_of_best
+from fastbox.report.terminal.console import Console, Text
 
 __all__ = ["show_best_scores"]
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.best_scores import name_of
 from fastbox.report.differences import figure, short
 from fastbox.report.numbers import NONE, counted, decimals
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_table, width_of
 
 __all__ = ["show_classes"]

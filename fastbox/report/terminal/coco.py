@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from fastbox.report.terminal.console import Console, Text
 
 __all__ = ["coco_lines", "show_coco"]
 
@@ -16,8 +15,6 @@ TITLES = {"AP": "Average Precision", "AR": "Average Recall"}
 
 def show_coco(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the statistics of each model as :meth:`COCOeval.summarize` of pycocotools prints them, -1 for none."""
-    from rich.text import Text
-
     models = {None: summary} if summary["by"] is None else summary["models"]
     for name, found in models.items():
         if name is not None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.differences import LONGEST, against, answer, figure, short, signed, spread, without
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_table
 
 __all__ = ["show_compared"]

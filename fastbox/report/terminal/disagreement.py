@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import counted
 from fastbox.report.rules import measured_rules
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_invalid, show_rules, show_table
 
 __all__ = ["distance_title", "show_disagreement"]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import NONE, counted, limits
 from fastbox.report.rules import error_rule, evaluated_rules, sign, threshold
@@ -17,6 +14,7 @@ from fastbox.report.terminal.best_scores import show_best_scores
 from fastbox.report.terminal.classes import show_classes
 from fastbox.report.terminal.compared import show_compared
 from fastbox.report.terminal.confused import show_confused
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.sliced import show_slices, show_slices_of_models
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import NONE, counted
 from fastbox.report.rules import fitted_rules
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_rules, show_table
 
 __all__ = ["show_fitted"]

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import counted, decimals
 from fastbox.report.rules import inspected_rules, threshold
+from fastbox.report.terminal.console import Console, Text, cells
 from fastbox.report.terminal.summary import show_rules, show_table
 
 __all__ = ["show_inspected"]
@@ -108,7 +105,7 @@ def _example(code: str, example: Mapping[str, Any], room: int) -> str:
     said = ""
     for part in parts:
         longer = f"{said}, {part}" if said else part
-        said = longer if cell_len(longer) <= room else said
+        said = longer if cells(longer) <= room else said
     return said
 
 

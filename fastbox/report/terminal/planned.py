@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.arrow.arrays import sort_command
 from fastbox.report.numbers import counted
+from fastbox.report.terminal.console import Console, Text
 from fastbox.values.names import IMAGE
 
 __all__ = ["show_planned"]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import NONE
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_table
 
 __all__ = ["show_profiled"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.kernels.metrics import title_of
 from fastbox.report.numbers import NONE, counted
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_table, width_of
 
 __all__ = ["show_rules_compared"]

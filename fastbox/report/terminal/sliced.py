@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.differences import figure, short
 from fastbox.report.numbers import NONE
 from fastbox.report.statistics import first_of
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_table, width_of
 
 __all__ = ["NO_VALUE", "show_slices", "show_slices_of_models"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import NONE, count, counted
 from fastbox.report.rules import starved_rules
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_invalid, show_rules, show_table
 from fastbox.values.coco import SIZES
 

@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import NONE, are_doublings, counted, filled
 from fastbox.report.rules import measured_rules, paired_rules, reached
+from fastbox.report.terminal.console import Console, Text
 
 __all__ = [
     "EIGHTHS",

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from fastbox.report.numbers import NONE, counted, decimals
 from fastbox.report.rules import suspected_rules
 from fastbox.report.suspicions import MEANINGS, change_of, invalid_of
+from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_rules, show_table, width_of
 
 __all__ = ["show_suspected"]
