@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,17 @@ fractions = deferred("fractions")
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _EXPONENTS = 2048
+
+
+class _Filled(NamedTuple):
+    """The fine bins that hold values, ascending, and the number of values up to the end of each."""
+
+    places: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
 
 
 class Sketch:
@@ -108,7 +119,11 @@ class Sketch:
     @property
     def mean(self) -> float:
         """The mean of the values that are not nan, rounded once; nan without values."""
-        if not self.count:
+        return self._mean(self.count)
+
+    def _mean(self, count: int) -> float:
+        """Return the mean, given the count."""
+        if not count:
             return float("nan")
         up, down = self._special[1:]
         if up or down:
@@ -116,34 +131,34 @@ class Sketch:
         total = 0
         for exponent in np.flatnonzero(self._high | self._low):
             total += ((int(self._high[exponent]) << 26) + int(self._low[exponent])) << max(int(exponent), 1)
-        return float(fractions.Fraction(total, self.count << 1075))
+        return float(fractions.Fraction(total, count << 1075))
 
     def quantile(self, q: float) -> float:
         """Return the value below which a share q of the values lies, at most 0.1% off; nan without values."""
-        return self._quantiles([q], self._below())[0]
+        return self._quantiles([q], self._filled())[0]
 
-    def _quantiles(self, shares: Sequence[float], below: NDArray[np.int64]) -> list[float]:
-        """Return the quantiles of several shares, given the number of values below each edge of the fine bins."""
-        count = int(below[-1] + self._special[1:].sum())
+    def _quantiles(self, shares: Sequence[float], filled: _Filled) -> list[float]:
+        """Return the quantiles of several shares."""
+        count = filled.count + int(self._special[1:].sum())
         if not count:
             return [float("nan")] * len(shares)
-        return [self._at(q * (count - 1), below) for q in shares]
+        return [self._at(q * (count - 1), filled) for q in shares]
 
-    def _below(self) -> NDArray[np.int64]:
-        """Count the finite values below each edge of the fine bins, the upper edge of the last bin included."""
-        below = np.zeros(len(self._counts) + 1, np.int64)
-        np.cumsum(self._counts, out=below[1:])
-        return below
+    def _filled(self) -> _Filled:
+        places = np.flatnonzero(self._counts != 0)  # of flags: 7 times as fast as of integers
+        return _Filled(places, np.cumsum(self._counts[places]))
 
-    def _at(self, rank: float, below: NDArray[np.int64]) -> float:
+    def _at(self, rank: float, filled: _Filled) -> float:
         """Return the value of a rank."""
         rank -= self._special[2]
         if rank < 0:
             return self.min
-        place = int(np.searchsorted(below, int(rank), side="right")) - 1
-        if place == len(self._counts):
+        number = int(np.searchsorted(filled.ends, int(rank), side="right"))
+        if number == len(filled.places):
             return self.max
-        inside = (rank - below[place]) / self._counts[place]
+        place = int(filled.places[number])
+        here = self._counts[place]
+        inside = (rank - (filled.ends[number] - here)) / here
         low, high = _edge(place), _edge(place + 1)
         return float(min(max(low + inside * (high - low), self.min), self.max))
 
@@ -155,28 +170,30 @@ class Sketch:
         ValueError
             An edge has more than 11 significant bits, so that it is not an edge of the fine bins.
         """
-        return self._histogram(edges, self._below())
+        return self._histogram(edges, self._filled())
 
-    def _histogram(self, edges: Sequence[float], below: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _histogram(self, edges: Sequence[float], filled: _Filled) -> NDArray[np.int64]:
         places = [_place(edge) for edge in edges]
-        counts: NDArray[np.int64] = np.diff(below[places])
+        before = np.concatenate([[0], filled.ends])[np.searchsorted(filled.places, places)]
+        counts: NDArray[np.int64] = np.diff(before)
         if self.max == edges[-1]:
             counts[-1] += self._counts[places[-1]] if self.max < 2.0**64 else 0
         return counts
 
     def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
         """Return the figures of a summary for JSON; a figure that is nan or infinite is None."""
-        below = self._below()
-        figures = {"mean": self.mean, "min": self.min, "max": self.max}
+        filled = self._filled()
+        count = filled.count + int(self._special[1:].sum())
+        figures = {"mean": self._mean(count), "min": self.min, "max": self.max}
         quantiles = {
-            f"p{round(100 * q)}": at for q, at in zip(QUANTILES, self._quantiles(QUANTILES, below), strict=True)
+            f"p{round(100 * q)}": at for q, at in zip(QUANTILES, self._quantiles(QUANTILES, filled), strict=True)
         }
         return {
-            "count": self.count,
+            "count": count,
             "invalid": self.nans,
             **_finite(figures),
             "quantiles": _finite(quantiles),
-            "histogram": {"edges": list(edges), "counts": self._histogram(edges, below).tolist()},
+            "histogram": {"edges": list(edges), "counts": self._histogram(edges, filled).tolist()},
         }
 
 

@@ -28,6 +28,7 @@ from fastbox.result import Result
 from fastbox.results.merge import Gathered
 from fastbox.storage.backed import Backed
 from fastbox.storage.convention import TABLE_ENDING, check_name
+from fastbox.storage.folders import sync_folder
 from fastbox.storage.locate import find_files
 from fastbox.storage.outputs import check_outputs
 from fastbox.storage.stores import is_stored, local, make_folder
@@ -178,6 +179,8 @@ def _written(tasks: Sequence[Task], out: str | os.PathLike[str], engine: Engine,
             raise
         if overwrite:
             remove_more(folder, len(tasks))
+        if not is_stored(folder):
+            sync_folder(folder)
         mark_finished(folder)
         remove_abandoned(folder, set(part_names(len(tasks))))
     return whole

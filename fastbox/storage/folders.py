@@ -16,7 +16,7 @@ from fastbox.errors import InputError
 from fastbox.storage.stores import local
 from fastbox.storage.temporary import Temporary
 
-__all__ = ["Folder", "check_file", "check_folder", "check_name", "new_file", "no_folder"]
+__all__ = ["Folder", "check_file", "check_folder", "check_name", "new_file", "no_folder", "sync_folder"]
 
 shutil = deferred("shutil")
 
@@ -218,3 +218,14 @@ def _special(part: str) -> str | None:
         return f"has a part that ends in {part[-1]!r}"
     word = part.partition(".")[0].rstrip()
     return f"has {word!r}, a device's name" if word.upper() in _DEVICES else None
+
+
+def sync_folder(folder: str) -> None:
+    """Sync a folder, where that is possible, so that new names in it survive a power failure."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -21,7 +21,7 @@ from fastbox._version import SCHEMA, __version__
 from fastbox.errors import InputError
 from fastbox.parallel import alone
 from fastbox.stages import stage
-from fastbox.storage.folders import check_file, no_folder
+from fastbox.storage.folders import check_file, no_folder, sync_folder
 from fastbox.storage.opened import open_parquet
 from fastbox.storage.stores import is_stored, local, upload
 from fastbox.storage.temporary import Temporary, remove_abandoned
@@ -215,9 +215,11 @@ class Sink:
             os.unlink(self._temporary.path)
         else:
             os.replace(self._temporary.path, self._target)
-            _sync_folder(self.folder)
         self._temporary.release()
-        if self._stored or not isinstance(self.path, Target):  # fragments remove those of all parts
+        part = isinstance(self.path, Target)  # fragments sync and clear the folder of all parts once
+        if not (part or self._stored):
+            sync_folder(self.folder)
+        if self._stored or not part:
             remove_abandoned(self.folder, {os.path.basename(self._target)})
 
     def _discard(self) -> None:
@@ -320,14 +322,3 @@ def _default(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     raise TypeError(f"expected what JSON can hold, got {type(value).__name__}")
-
-
-def _sync_folder(folder: str) -> None:
-    """Sync a folder, where that is possible, so that the new name survives a power failure."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from support.fragments import JOBS, Counting, bytes_of, table_of
 
 from fastbox import jobs
 from fastbox.errors import InputError
+from fastbox.fragments.claim import is_unfinished
 from fastbox.fragments.engines import threads
 from fastbox.fragments.run import spread
 from fastbox.results.merge import packed
@@ -140,6 +142,26 @@ def test_a_folder_that_lacks_parts_is_not_read(tables: dict[str, Path], tmp_path
     with pytest.raises(InputError, match="of another run"):
         spread(jobs.nms, given, out=parts, fragment_rows=100, iou_threshold=0.4)
     jobs.inspect(parts)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX can sync a folder")
+def test_the_folder_is_synced_once_when_all_parts_are_there(
+    tables: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real = tmp_path / "kept", os.fsync
+    synced: list[tuple[int, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            synced.append((len(list(out.glob("part-*.parquet"))), is_unfinished(str(out))))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    spread(jobs.nms, tables["detections"], out=out, fragment_rows=100)
+    parts = len(list(out.glob("part-*.parquet")))
+    assert parts > 2
+    assert synced == [(parts, True)]
+    assert not is_unfinished(str(out))
 
 
 def test_an_error_in_a_fragment_leaves_whole_parts_only(tables: dict[str, Path], tmp_path: Path) -> None:
