@@ -27,7 +27,7 @@ class _Filled(NamedTuple):
     ends: NDArray[np.int64]
 
     @property
-    def count(self) -> int:
+    def rows(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
 
 
@@ -139,7 +139,7 @@ class Sketch:
 
     def _quantiles(self, shares: Sequence[float], filled: _Filled) -> list[float]:
         """Return the quantiles of several shares."""
-        count = filled.count + int(self._special[1:].sum())
+        count = filled.rows + int(self._special[1:].sum())
         if not count:
             return [float("nan")] * len(shares)
         return [self._at(q * (count - 1), filled) for q in shares]
@@ -183,7 +183,7 @@ class Sketch:
     def to_dict(self, edges: Sequence[float]) -> dict[str, Any]:
         """Return the figures of a summary for JSON; a figure that is nan or infinite is None."""
         filled = self._filled()
-        count = filled.count + int(self._special[1:].sum())
+        count = filled.rows + int(self._special[1:].sum())
         figures = {"mean": self._mean(count), "min": self.min, "max": self.max}
         quantiles = {
             f"p{round(100 * q)}": at for q, at in zip(QUANTILES, self._quantiles(QUANTILES, filled), strict=True)

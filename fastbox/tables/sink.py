@@ -108,6 +108,7 @@ class Sink:
         self.rows = 0
         self._compression = compression
         self._record = _record(command, parameters)
+        self._is_part = isinstance(path, Target)
         if isinstance(path, Target):
             self._record["fingerprint"] = plain(path.fingerprint)
         self._pending: list[pa.Table] = []
@@ -216,10 +217,9 @@ class Sink:
         else:
             os.replace(self._temporary.path, self._target)
         self._temporary.release()
-        part = isinstance(self.path, Target)  # fragments sync and clear the folder of all parts once
-        if not (part or self._stored):
+        if not (self._is_part or self._stored):  # fragments sync the folder once, and clear it up
             sync_folder(self.folder)
-        if self._stored or not part:
+        if self._stored or not self._is_part:
             remove_abandoned(self.folder, {os.path.basename(self._target)})
 
     def _discard(self) -> None:
