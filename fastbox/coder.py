@@ -130,6 +130,26 @@ def decode(
     array([[  2.,   0.,   6.,   4.],
            [  0.,   0., 100.,   4.]])
     """
+    few = few_by_row(deltas, anchors)
+    if few is None:
+        rows, shape, sides = _rows_of(deltas, anchors)
+    else:
+        rows, shape, sides = deltas, deltas.shape, few[1]
+    n, dtype = len(rows), rows.dtype
+    limits = _limits(clamp, max_ratio, ctr_clamp, size is not None, dtype)
+    as_choice(format, FORMATS, "a format")
+    terms = _terms(weights, means, stds, dtype)
+    given = terms, limits, rows, sides, _bounds(size, n, dtype), FORMATS.index(format)
+    out, classes = np.empty(rows.shape, dtype), rows.shape[1] // 4
+    smallest = max(1, SMALLEST // max(1, classes))
+    parallel.run_blocks(parallel.kernel("loss.coder", "DECODE", dtype), given, out, n, LANES, smallest)
+    if few is not None and math.isnan(np.minimum.reduce(out, None)):
+        as_boxes(anchors, "anchors", grouped=False)  # warns of inverted ones
+    return out if shape[1:] == (4,) else out.reshape(n, classes, 4)
+
+
+def _rows_of(deltas: Any, anchors: Any) -> tuple[NDArray[Any], tuple[int, ...], tuple[Any, ...]]:
+    """Read deltas and anchors: a row of deltas for each anchor, the shape they had, and the anchors as kernels do."""
     a, given = as_boxes(anchors, "anchors", grouped=False), as_floats(deltas, "deltas")
     n = len(a)
     if given.ndim == 1 and given.size == 0:
@@ -137,28 +157,30 @@ def decode(
     by_class = given.ndim == 3 and given.shape[2] == 4
     if given.shape[:1] != (n,) or not (by_class or (given.ndim == 2 and given.shape[1] % 4 == 0)):
         raise ValueError(f"expected deltas of shape ({n}, 4), ({n}, 4 k) or ({n}, k, 4), got {given.shape}")
+    dtype = given.dtype if given.dtype == a.dtype else np.result_type(given, a.dtype)
+    rows = given.reshape(n, math.prod(given.shape[1:])).astype(dtype, copy=False)
+    return rows, given.shape, a.astype(dtype).kernel_args()
+
+
+def _limits(clamp: Any, max_ratio: Any, ctr_clamp: Any, clipped: bool, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return the limits of growth, of moves and of coordinates; those of plain numbers are read once."""
+    plain = (clamp is None or type(clamp) is str) and {type(max_ratio), type(ctr_clamp)} <= {int, float, type(None)}
+    return (_plain_limits if plain else _read_limits)(clamp, max_ratio, ctr_clamp, clipped, dtype)
+
+
+def _read_limits(clamp: Any, max_ratio: Any, ctr_clamp: Any, clipped: bool, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     if clamp is not None and not (isinstance(clamp, str) and clamp in CLAMPS):
         raise ValueError(f"expected clamp to be {', '.join(map(repr, CLAMPS))} or None, got {shown(clamp)}")
     if not as_number(max_ratio, "max_ratio") >= 1:
         raise ValueError(f"expected max_ratio to be at least 1, got {max_ratio!r}")
     if ctr_clamp is not None and not as_number(ctr_clamp, "ctr_clamp") >= 0:
         raise ValueError(f"expected ctr_clamp to be at least 0, got {ctr_clamp!r}")
-    as_choice(format, FORMATS, "a format")
-    dtype = given.dtype if given.dtype == a.dtype else np.result_type(given, a.dtype)
-    T = dtype.type
-    terms = _terms(weights, means, stds, dtype)
     shrink, grow = limits_of(clamp, float(max_ratio))
     move = math.inf if ctr_clamp is None else ctr_clamp
-    limits = in_dtype(shrink, dtype), in_dtype(grow, dtype), in_dtype(move, dtype), T(-math.inf if size is None else 0)
-    bounds = _bounds(size, n, dtype)
-    classes = math.prod(given.shape[1:]) // 4
-    rows = given.reshape(n, 4 * classes).astype(dtype, copy=False)
-    args, code = a.astype(dtype).kernel_args(), FORMATS.index(format)
-    out = np.empty((n, 4 * classes), dtype)
-    kernel = parallel.kernel("loss.coder", "DECODE", dtype)
-    smallest = max(1, SMALLEST // max(1, classes))
-    parallel.run_blocks(kernel, (terms, limits, rows, args, bounds, code), out, n, LANES, smallest)
-    return out if given.shape[1:] == (4,) else out.reshape(n, classes, 4)
+    return *(in_dtype(limit, dtype) for limit in (shrink, grow, move)), dtype.type(0 if clipped else -math.inf)
+
+
+_plain_limits = lru_cache(maxsize=64)(_read_limits)
 
 
 @lru_cache(maxsize=64)
@@ -219,6 +241,13 @@ def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> tuple
     """Return the greatest x and y of each row, without a copy where all rows have the same."""
     if size is None:
         return (_repeated(_endless(dtype), n),) * 2
+    plain = type(size) is tuple and {*map(type, size)} <= {int, float}
+    sides = (_plain_sides if plain else _sides_of)(size, n, dtype)
+    return tuple(side if side.ndim else _repeated(side, n) for side in sides)
+
+
+def _sides_of(size: Any, n: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+    """Return the width and the height of the images: of all rows, or of each of n."""
     try:
         sides = [in_dtype(np.asarray(side, np.float64), dtype) for side in size]
     except (TypeError, ValueError):
@@ -227,7 +256,10 @@ def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> tuple
         raise ValueError(
             f"expected size=(width, height) of at least 0, as scalars or of shape ({n},), got {shown(size)}"
         )
-    return tuple(side if side.ndim else _repeated(side, n) for side in sides)
+    return sides
+
+
+_plain_sides = lru_cache(maxsize=64)(_sides_of)
 
 
 @cache

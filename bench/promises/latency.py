@@ -47,6 +47,7 @@ LATENCY = (
     few("pairs", "a call of pairs, 10 × 10 boxes", 10, lambda a, b, _: fastbox.pairs(a, b, threshold=0.5)),
     few("nms", "a call of nms, 10 boxes", 8, lambda a, _, scores: fastbox.nms(a, scores, iou_threshold=0.5)),
     few("encode", "a call of encode, 10 boxes", 10, lambda a, b, _: fastbox.encode(a, b)),
+    few("decode", "a call of decode, 10 boxes", 15, lambda a, b, _: fastbox.decode(b, a)),
     few(
         "loss",
         "a call of giou_loss with gradient, 10 boxes",

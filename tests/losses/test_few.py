@@ -85,6 +85,34 @@ def test_anything_unusual_has_the_result_of_boxes(name: str) -> None:
         call(boxes, boxes[:2])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options", [{}, {"size": (9, 9.5), "format": "xywh"}, {"clamp": None, "weights": (10, 10, 5, 5)}]
+)
+def test_few_boxes_are_decoded_like_many(options: dict[str, Any], dtype: Any) -> None:
+    rng = np.random.default_rng(11)
+    corners = rng.uniform(0, 9, (600, 2, 2))
+    anchors = np.concatenate([corners.min(1), corners.max(1)], 1).astype(dtype)
+    anchors[3] = np.nan
+    deltas = rng.normal(0, 1, (600, 4)).astype(dtype)
+    whole = fastbox.decode(deltas, anchors, **options)
+    for first, last in ((0, 10), (3, 4), (90, 602)):
+        assert bits(fastbox.decode(deltas[first:last], anchors[first:last], **options)) == bits(whole[first:last])
+
+
+def test_few_anchors_that_are_inverted_are_warned_of() -> None:
+    with pytest.warns(FormatWarning, match="most boxes of anchors are inverted"):
+        found = fastbox.decode(np.zeros((2, 4)), np.array([[9.0, 9.0, 4.0, 4.0], [8.0, 7.0, 2.0, 1.0]]))
+    assert np.isnan(found).all()
+
+
+def test_a_flag_is_not_taken_for_the_number_it_equals() -> None:
+    boxes = some_boxes(3, np.float64, exact=False)
+    fastbox.decode(boxes, boxes, max_ratio=1, size=(1, 1))
+    with pytest.raises(TypeError, match="max_ratio to be a number, got True"):
+        fastbox.decode(boxes, boxes, max_ratio=True)
+
+
 def test_the_defaults_of_the_coder_are_known_by_their_identity() -> None:
     for function in (coder.encode, coder.decode):
         found = inspect.signature(function).parameters
