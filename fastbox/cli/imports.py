@@ -1,4 +1,4 @@
-"""Keep modules that the command line does not use out of it; pyarrow imports them wherever they are installed."""
+"""Keep modules that the command line does not use out of it: pyarrow and Numba import them where they are installed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ STORES = ("pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._s3fs"
 
 
 class WithoutUnused:
-    """Hides pandas from pyarrow, and the clients of object stores where no argument is the address of an object.
+    """Hides pandas from pyarrow, the clients of object stores where no argument is the address of an object, and from
+    Numba SciPy, whose linear algebra no kernel uses, and coverage.
 
-    Other importers, such as the client of an engine, find pandas.
+    Other importers, such as the client of an engine, find them.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        self._hidden = {"pandas", *(STORES if not any("://" in argument for argument in arguments) else ())}
+        stores = STORES if not any("://" in argument for argument in arguments) else ()
+        self._hidden = {name: ("pyarrow", "fastbox") for name in ("pandas", *stores)}
+        self._hidden |= {name: ("numba",) for name in ("coverage", "scipy")}
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        """Hide a module from pyarrow, whose compiled code imports in the name of its last Python caller."""
-        if name in self._hidden and _importer() in ("pyarrow", "fastbox"):
+        """Hide a module; compiled code, such as pyarrow's, imports in the name of its last Python caller."""
+        if name in self._hidden and _importer() in self._hidden[name]:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 

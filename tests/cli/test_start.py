@@ -1,4 +1,4 @@
-"""pandas, which pyarrow would import, is loaded only where an engine or a user asks for it."""
+"""What pyarrow and Numba would import is loaded only where an engine or a user asks for it."""
 
 from __future__ import annotations
 
@@ -18,3 +18,20 @@ import pandas
 print(pandas.DataFrame({"a": [1]}).a.tolist())
 """
     assert python(code).stdout.strip() == "[1]"  # type: ignore[operator]
+
+
+@pytest.mark.slow
+@pytest.mark.compiler
+def test_numba_compiles_without_scipy(python: object) -> None:
+    pytest.importorskip("scipy")
+    code = """
+import sys
+from fastbox.cli.imports import WithoutUnused
+sys.meta_path.insert(0, WithoutUnused([]))
+import numpy as np
+from fastbox.kernels.common.sketch import TALLY
+print(len(TALLY.code(np.dtype("float64"), "")) > 1000, {"coverage", "scipy"} & {*sys.modules})
+import scipy.linalg
+print(scipy.linalg.det([[2.0]]))
+"""
+    assert python(code).stdout.split("\n")[:2] == ["True set()", "2.0"]  # type: ignore[attr-defined, operator]
