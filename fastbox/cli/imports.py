@@ -20,8 +20,8 @@ class WithoutUnused:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         stores = STORES if not any("://" in argument for argument in arguments) else ()
-        self._hidden = {name: ("pyarrow", "fastbox") for name in ("pandas", *stores)}
-        self._hidden |= {name: ("numba",) for name in ("coverage", "scipy")}
+        self._hidden: dict[str, tuple[str, ...]] = dict.fromkeys(("pandas", *stores), ("pyarrow", "fastbox"))
+        self._hidden |= dict.fromkeys(("coverage", "scipy"), ("numba",))
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         """Hide a module; compiled code, such as pyarrow's, imports in the name of its last Python caller."""

@@ -75,7 +75,7 @@ def boxes_open(source, image, before, screenable, work):
     boxes, starts, which = source[0], source[1], source[2]
     first, last = starts[which[image]], starts[which[image] + 1]
     if before < 0 or which[before] != which[image]:
-        screenable = pack(boxes, first, last, False, work)
+        screenable = pack(boxes, first, last, work)
         frame_blocks(last - first, work)
     return last - first, 0, 1, screenable
 
@@ -177,7 +177,7 @@ def grid_unfold(source, image, before, screenable, work):
             for x in range(planes[part, X], planes[part, X] + planes[part, COLUMNS]):
                 corners[0, a], corners[1, a], corners[2, a], corners[3, a] = xs[0, x], ys[0, y], xs[1, x], ys[1, y]
                 a += planes[part, STEP]
-    screenable = pack(as_side(corners, 0), 0, n, False, work)
+    screenable = pack(as_side(corners, 0), 0, n, work)
     frame_blocks(n, work)
     return n, 0, 1, screenable
 

@@ -45,7 +45,7 @@ def pack_row(ys, y, n, work):
     """Pack the first n anchors of a row, given the ends of their columns."""
     for k in range(n):
         work[LEFT + 1, k], work[LEFT + 3, k] = ys[0, y], ys[1, y]
-    pack(as_side(work, LEFT), 0, n, False, work)
+    pack(as_side(work, LEFT), 0, n, work)
 
 
 @device

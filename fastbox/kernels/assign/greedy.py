@@ -23,8 +23,8 @@ from fastbox.kernels.geometry.extremes import iof_of
 from fastbox.kernels.geometry.formulas import iof
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 
-# Kernel binds these anew for each metric; here they are iou's.
-SCREEN, ANGLES = NEEDS_IOU, False
+# Kernel binds this and `pack` anew for each metric; here they are iou's.
+SCREEN = NEEDS_IOU
 
 FREE, TAKEN, CROWD = range(3)
 
@@ -54,8 +54,8 @@ def greedy(detections, truths, limits, span, outputs):
         lo, hi, s, e = starts_a[g], starts_a[g + 1], starts_b[g], starts_b[g + 1]
         if lo == hi or s == e:
             continue
-        screenable_b = pack(b, s, e, ANGLES, tile_b)
-        screenable = pack(a, lo, hi, ANGLES, tile_a) and screenable_b
+        screenable_b = pack(b, s, e, tile_b)
+        screenable = pack(a, lo, hi, tile_a) and screenable_b
         screened = SCREEN != NO_SCREEN and screenable
         crowds = np.int64(0)
         for j in range(e - s):

@@ -53,7 +53,7 @@ def ascend(numbers, n):
 def packed(boxes, first, last, like):
     """Return boxes packed in a tile of their own, and whether their areas are screenable."""
     tile = np.empty((VALUES, whole_lanes(last - first)), like_tiles(like).dtype)
-    return tile, pack(boxes, first, last, False, tile)
+    return tile, pack(boxes, first, last, tile)
 
 
 def assign(source, rule, truths, regions, span, layout, outputs, space):

@@ -140,7 +140,7 @@ def write_tile(boxes, first, last, tile):
 @device
 def pack_predictions(boxes, start, n, tile):
     """Write an image's predictions as corners and areas, without their angles; an invalid box is nan."""
-    pack(boxes, start, start + n, False, tile)
+    pack(boxes, start, start + n, tile)
     for j in range(n):
         k = np.uint64(j)
         tile[AREA, k] = (tile[X1, k] - tile[X0, k]) * (tile[Y1, k] - tile[Y0, k])

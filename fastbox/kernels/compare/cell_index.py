@@ -21,7 +21,7 @@ from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.types import f8, group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.geometry.formulas import Box
-from fastbox.kernels.geometry.pack import COLS, pack, whole_lanes
+from fastbox.kernels.geometry.pack import COLS, pack, whole_lanes, write_angles
 
 TESTED = 16  # boxes of a run tested together, and places behind the last box that may be tested
 MOST = COLS + TESTED  # places for the boxes of a tile and of the last test
@@ -97,7 +97,9 @@ def build(boxes, span, angles, least, room):
     largest, left, top, right, bottom = 0.0, np.inf, np.inf, -np.inf, -np.inf
     for s in range(0, n, COLS):
         m = min(COLS, n - s)
-        screenable = pack(boxes, first + s, first + s + m, angles, tile) and screenable
+        screenable = pack(boxes, first + s, first + s + m, tile) and screenable
+        if angles:
+            write_angles(m, tile)
         for j in range(m):
             for r in range(FIELDS):
                 packed[r, s + j] = tile[r, j]

@@ -48,8 +48,8 @@ from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
 
-# Kernel binds these anew for each metric; here they are iou's.
-SCREEN, DISTANCE, ANGLES = NEEDS_IOU, False, False
+# Kernel binds these and `pack` anew for each metric; here they are iou's.
+SCREEN, DISTANCE = NEEDS_IOU, False
 
 FEW = 64  # columns up to which `best` and `top` do not screen an image
 ALL = np.uint64(2**WIDTH - 1)
@@ -76,10 +76,10 @@ def best(beta, sides, images, span, outputs):
             values[row], indices[row] = nan, -1
         for s in range(begin, begin if skip[g] else end, COLS):
             n = min(COLS, end - s)
-            screenable_b = pack(b, s, s + n, ANGLES, tile_b)
+            screenable_b = pack(b, s, s + n, tile_b)
             for i in range(lo, hi, LANES):
                 m = min(LANES, hi - i)
-                screenable = pack(a, i, i + m, ANGLES, lanes) and screenable_b
+                screenable = pack(a, i, i + m, lanes) and screenable_b
                 if few and screenable and i + LANES <= last:
                     lead_few(lanes, m, tile_b, s, n, beta, values, indices, i)  # rows behind the image come later
                     continue
@@ -136,11 +136,11 @@ def top(beta, sides, images, span, outputs):
     values[first:last] = worst
     indices[first:last] = -1
     for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
-        screenable_b = pack(b, s, e, ANGLES, tile_b)
+        screenable_b = pack(b, s, e, tile_b)
         few = k < RANKS and starts_b[g + 1] - starts_b[g] <= FEW
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
+            screenable = pack(a, i, i + m, tile_a) and screenable_b
             if few and screenable:
                 rank_few(tile_a, m, tile_b, s, e - s, beta, values, indices, i)
                 continue
@@ -194,10 +194,10 @@ def pairs(beta, sides, images, span, limits, counts):
     found = 0
     p, q = screen_terms(below, eps, SCREEN)
     for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
-        screenable_b = pack(b, s, e, ANGLES, tile_b)
+        screenable_b = pack(b, s, e, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
+            screenable = pack(a, i, i + m, tile_a) and screenable_b
             if upper and e <= i + 1:
                 continue
             if e - s <= min(FEW, m) and screenable:

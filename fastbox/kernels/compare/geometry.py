@@ -16,7 +16,7 @@ from fastbox.kernels.build.stack import stack_tile
 from fastbox.kernels.build.types import f8, group, i8, packed, side, vector
 from fastbox.kernels.compare import cell_index, dense, histogram, indexed, matrix
 from fastbox.kernels.compare.measure import BLOCK, whole_vectors, with_loops
-from fastbox.kernels.compare.rotated_measure import ROWS, VALUES
+from fastbox.kernels.compare.rotated_measure import ROWS, VALUES, write_no_angles
 from fastbox.kernels.compare.rotated_measure import copy_tile as pack
 from fastbox.kernels.geometry.pack import COLS
 from fastbox.kernels.geometry.rotated import FIELDS, box_at
@@ -32,7 +32,7 @@ def pack_all(boxes, span, out):
     tile = np.empty((FIELDS, COLS), np.float64)
     for s in range(first, last, COLS):
         n = min(COLS, last - s)
-        pack_tile(boxes, s, s + n, True, tile)
+        pack_tile(boxes, s, s + n, tile)
         for r in range(FIELDS):
             for j in range(n):
                 out[r, s + j] = tile[r, j]
@@ -45,8 +45,8 @@ def aligned(beta, a, b, span, out):
     tile_a, tile_b = stack_tile(like, VALUES, BLOCK), stack_tile(like, ROWS, BLOCK)
     for s in range(first, last, BLOCK):
         n = min(BLOCK, last - s)
-        pack(a, s, s + n, True, tile_a)
-        pack(b, s, s + n, True, tile_b)
+        pack(a, s, s + n, tile_a)
+        pack(b, s, s + n, tile_b)
         for j in range(whole_vectors(n)):
             k = np.uint64(j)
             tile_b[VALUES, k] = value(box_at(tile_a, k), box_at(tile_b, k), beta)
@@ -71,6 +71,7 @@ def kernels_of(bound, pack_tile, columns, module):
         The name of the module that keeps the kernels.
     """
     shared = {name: next(iter(bound.values()))[name] for name in ("FIELDS", "pack")}
+    building = {**shared, "write_angles": write_no_angles}
     gather = inlined(rebound(cell_index.gather, shared, str(columns)))
     indexing = {name: {**names, "gather": gather} for name, names in bound.items()}
     counting = with_loops(bound, histogram.keep_overlaps)
@@ -80,7 +81,7 @@ def kernels_of(bound, pack_tile, columns, module):
 
     return Kernels(
         kernel(aligned, lambda t: types.void(t, packed(t), packed(t), group(i8, i8), vector(t))),
-        kernel(cell_index.build, lambda t: cell_index.build_signature(packed(t), f8), {"": shared}),
+        kernel(cell_index.build, lambda t: cell_index.build_signature(packed(t), f8), {"": building}),
         kernel(histogram.histogram, lambda t: histogram.signature(f8, packed), counting),
         kernel(indexed.pairs, lambda t: indexed.pairs_signature(f8), indexing),
         kernel(indexed.top, lambda t: indexed.top_signature(f8), indexing),

@@ -26,8 +26,8 @@ from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges, whole_lanes
 from fastbox.kernels.metrics import METRICS
 
-# Kernel binds these anew for each metric; here they are iou's.
-ANGLES, APART = False, True
+# Kernel binds this and `pack` anew for each metric; here they are iou's.
+APART = True
 
 TALLIES = 4  # counts side by side, for values of one bin would wait for each other
 FLAGS = COLS + WIDTH  # flags of pairs looked at together, and room for a mask behind the last
@@ -142,13 +142,13 @@ def histogram(beta, sides, images, span, outputs):
     met = tile_b[VALUES]
     kept, tallies = np.empty(2 * COLS + LANES, edges.dtype), np.zeros((TALLIES, bins + 1), np.int64)
     for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
-        screenable_b = pack(b, s, e, ANGLES, tile_b)
+        screenable_b = pack(b, s, e, tile_b)
         n = e - s
         step = COLS // whole_lanes(n)
         valid_b = valid_boxes(tile_b, 0, n)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
+            screenable = pack(a, i, i + m, tile_a) and screenable_b
             for r in range(0, m, step):
                 rows, before = min(step, m - r), found
                 if APART and screenable and not crowded:

@@ -26,7 +26,7 @@ AHEAD = 32  # values that wait in vector registers for their stores past the cac
 NARROW = 256  # columns below which the ends of rows would take longer than what stores past the caches gain
 
 # Kernel binds these anew for each metric; here they are iou's. STREAMS: whether values may go past the caches.
-ANGLES, STREAMS = False, True
+STREAMS = True
 
 
 def measure_lines(one, tile, first, n, beta, out, place):
@@ -56,10 +56,10 @@ def matrix(beta, sides, images, span, outputs):
         past = STREAMS and nontemporal and width >= NARROW
         # Vectors that cross two cache lines take twice as long to load.
         tile_b = moved(room, (until_line(room, 0) - (until_line(out, base) if past else 0)) % per_line(out))
-        screenable_b = pack(b, s, min(e + LANES, behind) if past else e, ANGLES, tile_b)
+        screenable_b = pack(b, s, min(e + LANES, behind) if past else e, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, ANGLES, tile_a) and screenable_b
+            screenable = pack(a, i, i + m, tile_a) and screenable_b
             for r in range(m):
                 one, place = box_at(tile_a, r), base + (i - lo + r) * width
                 begin, end = 0, e - s

@@ -10,7 +10,7 @@ from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import COLS, box_at
+from fastbox.kernels.geometry.pack import COLS, box_at, pack, pack_with_angles
 
 VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle
 ROWS = VALUES + 1
@@ -147,4 +147,6 @@ def with_loops(bound, *loops, compiled=device):
     }
 
 
-BOUND = with_loops(with_loops(METRICS, measure, measure_into, measure_extremes), measure_above, compiled=inlined)
+_PACKS = {False: {"pack": pack}, True: {"pack": pack_with_angles}}
+_PACKED = {name: {**names, **_PACKS[names["ANGLES"]]} for name, names in METRICS.items()}
+BOUND = with_loops(with_loops(_PACKED, measure, measure_into, measure_extremes), measure_above, compiled=inlined)

@@ -36,7 +36,7 @@ APART, plain, DUST = True, value, 0.0
 
 
 @device
-def copy_tile(packed, first, last, angles, tile):
+def copy_tile(packed, first, last, tile):
     """Copy packed boxes [first, last) to a tile; return whether all areas of valid boxes are screenable.
 
     A tile is filled up to whole lanes with invalid boxes.
@@ -201,6 +201,11 @@ def empty_tile_a(dtype):
 def empty_tile_b(dtype, spare):
     """Return a tile for boxes of b and their values, with `spare` columns behind the last box."""
     return np.empty((VALUES + 1, COLS + spare), np.float64)
+
+
+@device
+def write_no_angles(n, tile):
+    """Write nothing: packed boxes have their angles."""
 
 
 def rank_few(lanes, m, tile, start, n, beta, values, indices, row):

@@ -104,8 +104,8 @@ def clear_invalid(n, tile):
 
 
 @inlined
-def pack(boxes, first, last, angles, tile):
-    """Write boxes [first, last) to a tile as corners, area and, if asked for, angle.
+def pack(boxes, first, last, tile):
+    """Write boxes [first, last) to a tile as corners and area.
 
     The area is nan if :func:`~fastbox.kernels.geometry.safe_range.safe_area` says so, and so are the corners of an
     invalid box. Returns whether all areas of valid boxes are screenable.
@@ -139,9 +139,14 @@ def pack(boxes, first, last, angles, tile):
             x0[j] = x0[j] if np.int32(lane) < boxes_left else nan
             area[j] = size if np.int32(lane) < boxes_left else nan
     plain = all_safe(top, low, zero) and least >= ordered_bits_less_one(tile.dtype.type(LEAST_SCREENABLE))
-    screenable = plain or clear_invalid(n, tile)
-    if angles:
-        write_angles(n, tile)
+    return plain or clear_invalid(n, tile)
+
+
+@inlined
+def pack_with_angles(boxes, first, last, tile):
+    """Write boxes to a tile as :func:`pack` does, and their angles, for a metric that compares them."""
+    screenable = pack(boxes, first, last, tile)
+    write_angles(last - first, tile)
     return screenable
 
 

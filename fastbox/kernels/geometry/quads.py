@@ -92,7 +92,7 @@ def write_corners(boxes, first, n, tile):
     turned = np.empty((rotated.FIELDS, LANES), np.float64)
     for start in range(0, n, LANES):
         m = min(LANES, n - start)
-        rotated.pack((arrangement, p, q, r, s, t), first + start, first + start + m, True, turned)
+        rotated.pack((arrangement, p, q, r, s, t), first + start, first + start + m, turned)
         for l in range(m):
             j, one = start + l, rotated.box_at(turned, l)
             valid = one.area - one.area  # 0, or nan
@@ -140,7 +140,7 @@ def write_edges(n, tile):
 
 
 @inlined
-def pack(boxes, first, last, angles, tile):
+def pack(boxes, first, last, tile):
     """Write boxes [first, last) to a tile; return whether all areas of valid boxes are screenable."""
     tile = moved(tile, 0)  # without an owner, whose references would be counted
     n = last - first

@@ -96,7 +96,7 @@ def write_frames(n, whole, tile):
 
 
 @inlined
-def pack(boxes, first, last, angles, tile):
+def pack(boxes, first, last, tile):
     """Write boxes [first, last) to a tile; return whether all areas of valid boxes are screenable."""
     tile = moved(tile, 0)  # without an owner, whose references would be counted
     arrangement, p, q, r, s, t = boxes

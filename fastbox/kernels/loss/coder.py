@@ -44,8 +44,8 @@ def encode(terms, boxes, anchors, span, out):
     deltas = np.empty((4, LANES), out.dtype)
     for s in range(first, last, COLS):
         n = min(COLS, last - s)
-        pack(boxes, s, s + n, False, tile)
-        pack(anchors, s, s + n, False, from_tile)
+        pack(boxes, s, s + n, tile)
+        pack(anchors, s, s + n, from_tile)
         for i in range(0, n, LANES):
             for l in range(LANES):
                 j = np.uint64(i + l)
@@ -103,7 +103,7 @@ def decode(terms, limits, deltas, anchors, sizes, arrangement, span, out):
     ends[:] = zero
     for s in range(first, last, COLS):
         n = min(COLS, last - s)
-        pack(anchors, s, s + n, False, tile)
+        pack(anchors, s, s + n, tile)
         for i in range(0, n, LANES):
             m = min(LANES, n - i)
             for l in range(m):

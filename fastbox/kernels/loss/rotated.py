@@ -71,8 +71,8 @@ def rotated_losses(pred, target, tau, weights, scale, span, outputs):
     numbers = np.int64(4 if pred[0] <= YXYX else 5)
     for s in range(first, last, ROWS):
         n = min(ROWS, last - s)
-        pack(pred, s, s + n, True, tile_a)
-        pack(target, s, s + n, True, tile_b)
+        pack(pred, s, s + n, tile_a)
+        pack(target, s, s + n, tile_b)
         for j in range(whole_vectors(n)):
             k = np.uint64(j)
             a, b = box_at(tile_a, k), box_at(tile_b, k)
