@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastbox.report.brief import Shown
     from fastbox.report.page.contents import Example, Page
 
-__all__ = ["BETAS", "LEVEL", "Asked", "Facts", "ModelFigures", "Summarized"]
+__all__ = ["BETAS", "LEVEL", "Asked", "Facts", "ModelFigures", "Summarized", "rules_told"]
 
 LEVEL = 0.95  # of confidence intervals
 BETAS = 0.01, 1000.0  # the least and the greatest beta of F
@@ -100,16 +100,21 @@ class Facts(NamedTuple):
             "images_with_boxes": dict(self.images_with_boxes),
             "warnings": self.warnings,
             **self.tables,
-            "rules": {
-                "rule": params.rule,
-                "iou_thresholds": list(params.iou_thresholds),
-                "area_ranges": {name: [low, number(high)] for name, (low, high) in params.area_ranges.items()},
-                "max_dets": [None if count == NO_LIMIT else count for count in params.max_dets],
-                "class_agnostic": params.class_agnostic,
-                "metric": params.metric,
-                **params.options,
-            },
+            "rules": rules_told(params),
         }
+
+
+def rules_told(params: Params) -> dict[str, Any]:
+    """Return the rules of an evaluation as JSON holds them."""
+    return {
+        "rule": params.rule,
+        "iou_thresholds": list(params.iou_thresholds),
+        "area_ranges": {name: [low, number(high)] for name, (low, high) in params.area_ranges.items()},
+        "max_dets": [None if count == NO_LIMIT else count for count in params.max_dets],
+        "class_agnostic": params.class_agnostic,
+        "metric": params.metric,
+        **params.options,
+    }
 
 
 class Summarized(Result):

@@ -84,8 +84,9 @@ class Seen:
         return _box(corners, f"truth: {self.class_name('truth', row)}", "truth", self._outline(1, row))
 
     def _outline(self, side: int, row: int) -> tuple[float, ...]:
-        """Return the own corners of a rotated box."""
-        found = outline(self.sides[side][row : row + 1].astype(np.float64))
+        """Return the own corners of a rotated box, none of another box."""
+        boxes = self.sides[side]
+        found = outline(boxes[row : row + 1].astype(np.float64)) if isinstance(boxes, RotatedBoxes) else None
         return () if found is None else tuple(found[0].tolist())
 
 

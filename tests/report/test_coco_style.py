@@ -13,6 +13,7 @@ from rich.console import Console
 from support.paths import ROOT
 
 from fastbox.cli import main
+from fastbox.evaluation.core import Evaluation
 from fastbox.report.terminal.coco import show_coco
 
 DETECTIONS, TRUTHS = ROOT / "data" / "detections.parquet", ROOT / "data" / "truths.parquet"
@@ -45,6 +46,16 @@ def test_the_lines_are_those_of_pycocotools(tmp_path: Path) -> None:
             reference.summarize()
     assert len(said.getvalue().splitlines()) == 12
     assert call("evaluate", DETECTIONS, TRUTHS, "--style", "coco") == said.getvalue()
+
+
+def test_figures_that_are_not_shown_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    real = Evaluation.errors
+    monkeypatch.setattr(Evaluation, "errors", lambda *given: asked.append(given) or real(*given))
+    assert len(call("evaluate", DETECTIONS, TRUTHS, "--style", "coco").splitlines()) == 12
+    assert not asked
+    call("evaluate", DETECTIONS, TRUTHS)
+    assert asked
 
 
 def test_each_model_has_its_lines_and_nothing_to_measure_is_minus_one() -> None:

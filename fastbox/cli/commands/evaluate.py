@@ -33,6 +33,7 @@ __all__ = ["evaluate"]
 coco = deferred("fastbox.report.terminal.coco")
 compared = deferred("fastbox.report.terminal.rules_compared")
 evaluated = deferred("fastbox.report.terminal.evaluated")
+figures = deferred("fastbox.evaluation.summary")
 
 _FIRST, _SECOND, *_, _LAST = COCO.iou_thresholds
 THRESHOLDS = f"{_FIRST:g}:{_LAST:g}:{_SECOND - _FIRST:g}"
@@ -315,15 +316,18 @@ def evaluate(
             **shown.page(),
             progress=step,
         )
-        summary = {} if shown.as_json else found.to_dict(details=found.by is None and shown.style != "coco")
+        brief = shown.style == "coco" and found.by is None and not (shown.as_json or shown.report or output)
+        if brief:  # no other figure is computed
+            lines = list(coco.coco_lines(found.stats[None], figures.rules_told(found.evaluation.rules)))
+        elif not shown.as_json:
+            summary = found.to_dict(details=found.by is None and shown.style != "coco")
     if shown.as_json:
         for part in found.to_json(**told()):
             click.echo(part, nl=False)
         click.echo()
         return
-    if shown.style == "coco" and found.by is None and output is None and shown.report is None:
-        for line in coco.coco_lines(summary["stats"], summary["rules"]):  # without rich, which takes long to load
-            click.echo(line)
+    if brief:
+        click.echo("\n".join(lines))
     elif shown.style == "coco":
         shown.show(lambda *given: coco.show_coco(*given), summary, output)
     else:

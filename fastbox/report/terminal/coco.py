@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastbox.report.terminal.console import Console, Text
+if TYPE_CHECKING:
+    from fastbox.report.terminal.console import Console
 
 __all__ = ["coco_lines", "show_coco"]
 
@@ -15,6 +16,8 @@ TITLES = {"AP": "Average Precision", "AR": "Average Recall"}
 
 def show_coco(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the statistics of each model as :meth:`COCOeval.summarize` of pycocotools prints them, -1 for none."""
+    from fastbox.report.terminal.console import Text
+
     models = {None: summary} if summary["by"] is None else summary["models"]
     for name, found in models.items():
         if name is not None:
