@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Span", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "kernel", "kernels", "run",
-    "run_blocks", "set_num_threads", "threads_here", "together",
+    "run_blocks", "run_calls", "set_num_threads", "threads_here", "together",
 ]  # fmt: skip
 
 R = TypeVar("R")
@@ -219,6 +219,15 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
         if error is not None:
             raise error
     return results
+
+
+def run_calls(calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Call functions, each with its arguments behind it, as :func:`run` does; return their results in order."""
+    return run(_call, calls)
+
+
+def _call(function: Callable[..., Any], *given: Any) -> Any:
+    return function(*given)
 
 
 def run_blocks(

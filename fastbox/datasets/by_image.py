@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,12 +79,8 @@ def grouped(dataset: Dataset, target: str | os.PathLike[str], rows: int = ROWS) 
 def _order_and_whole(owners: NDArray[Any], count: int, boxes: pa.Table) -> tuple[NDArray[np.int64], pa.Table]:
     """Return the order of boxes by their images, and the boxes with every column in one chunk, made side by side."""
     columns = [boxes.select([name]) for name in boxes.column_names]
-    order, *made = parallel.run(_call, [(stable, owners, count), *((pa.Table.combine_chunks, one) for one in columns)])
+    order, *made = parallel.run_calls([(stable, owners, count), *((pa.Table.combine_chunks, one) for one in columns)])
     return order, pa.Table.from_arrays([one.column(0) for one in made], schema=boxes.schema)
-
-
-def _call(task: Callable[..., Any], *given: Any) -> Any:
-    return task(*given)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
 AHEAD = 32  # values that wait in vector registers for their stores past the caches: whole cache lines
 NARROW = 256  # columns below which the ends of rows would take longer than what stores past the caches gain
 
-# Kernel binds these anew for each metric; here they are iou's. STREAMS: whether values may go past the caches.
+# Kernel binds this and `pack` for each metric; here they are iou's. STREAMS: whether values may go past the caches.
 STREAMS = True
 
 

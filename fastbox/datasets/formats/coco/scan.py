@@ -303,7 +303,7 @@ def elements(windows: Windows, fields: Fields, make: Callable[[Columns], R]) -> 
         tasks: list[tuple[Callable[..., Any], *tuple[Any, ...]]] = [(make, columns) for columns in waiting]
         tasks += [] if windows.last else [(windows.read_ahead,)]
         tasks += [(span.read, windows, *bound) for span, bound in zip(spans, bounds, strict=False)]
-        yield from parallel.run(_call, tasks)[: len(waiting)]
+        yield from parallel.run_calls(tasks)[: len(waiting)]
         found: list[_Span] = []
         for span, (_, limit) in zip(spans, bounds, strict=False):
             while windows.at < limit and reason in (LIMITED, FULL):
@@ -320,10 +320,6 @@ def elements(windows: Windows, fields: Fields, make: Callable[[Columns], R]) -> 
             windows.turn()
             spans, others = others, spans
     yield from map(make, waiting)
-
-
-def _call(task: Callable[..., R], *arguments: Any) -> R:
-    return task(*arguments)
 
 
 def _bounds(windows: Windows) -> list[tuple[int, int]]:
