@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,9 @@ def test_the_examples_run(words: tuple[str, ...], tmp_path: Path, monkeypatch: p
         shutil.copyfile(ROOT / "data" / "detections.parquet", tmp_path / f"{name}.parquet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fastbox.benchmarks.run.ROUNDS", 1)
-    if words == ("warmup",):  # of a kernel that takes a second, for all kernels take minutes
+    if words == ("warmup",):  # in this process, and of a kernel that takes a second, for all kernels take minutes
         monkeypatch.setattr(registry, "versions", partial(registry.versions, listed={"common.sketch": ("TALLY",)}))
+        monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
     for line in ALL[words].examples:  # type: ignore[attr-defined]
         program, *arguments = shlex.split(line)
         result = CliRunner().invoke(main, arguments)
