@@ -29,9 +29,8 @@ __all__ = ["COCO", "COCOeval", "Params", "Patch", "patch", "unpatch"]
 
 # The kernels of every evaluation, in descending order of the time of compiling.
 KERNELS = (
-    ("common.sorting", "SORT_BY_CODE", ""),
-    ("common.sorting", "SORT_BY_SCORE", ""),
     ("evaluate.match", "MATCH", ""),
+    ("common.sorting", "SORT", ""),
     ("evaluate.curves", "TRACE", ""),
 )
 

@@ -59,7 +59,7 @@ def match_images(found: Found, wanted: Wanted, params: Params, *, keep: bool) ->
     ranks, words = np.empty(n, np.int32), np.zeros((n, *words_shape(params)), np.uint32)
     taken = np.full((n, len(params.area_ranges), len(params.iou_thresholds)) if keep else (0, 0, 0), -1, np.int32)
     f8, level = np.dtype(np.float64), np.zeros(len(wanted.kinds))
-    sort = parallel.kernels("common.sorting").SORT_BY_CODE[f8, ""]
+    sort = parallel.kernels("common.sorting").SORT[f8, ""]
     kernels = parallel.kernels("evaluate.match")
     match = kernels.MATCH_KEEPING[f8, "keep"] if keep else kernels.MATCH[f8, ""]
     outputs = (ranks, words, taken) if keep else (ranks, words)

@@ -96,8 +96,8 @@ def rank(groups: NDArray[Any], scores: Floats) -> tuple[NDArray[np.int64], NDArr
     ordered_groups = groups[rows]
     starts = np.flatnonzero(ordered_groups[1:] != ordered_groups[:-1]) + 1
     bounds = np.concatenate((np.zeros(min(1, len(rows)), np.int64), starts, [len(rows)]))
-    sort = parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""]
-    parallel.run(sort, [(scores, rows, bounds, first, last) for first, last in pieces(bounds)])
+    sort, no_codes = parallel.kernels("common.sorting").SORT[scores.dtype, ""], np.empty(0, np.int64)
+    parallel.run(sort, [(no_codes, scores, bounds, rows, *span) for span in pieces(bounds)])
     return rows, ordered_groups[bounds[:-1]], bounds
 
 

@@ -48,7 +48,7 @@ def count_matches(found: Found, wanted: Wanted, params: Params) -> dict[str, NDA
     firsts = np.searchsorted(image, np.arange(images + 1))
     counts, alone = np.zeros((len(groups), len(LEVELS), 3), np.int32), np.zeros(images, np.int32)
     rows = found.order.copy()
-    sort = parallel.kernels("common.sorting").SORT_BY_CODE[f8, ""]
+    sort = parallel.kernels("common.sorting").SORT[f8, ""]
     kernel = parallel.kernels("evaluate.jaccard").JACCARD[f8, ""]
     detections = found.boxes, found.codes, found.scores, found.outside, found.bounds, rows
     truths = wanted.boxes, wanted.hidden, wanted.bounds, wanted.order

@@ -112,7 +112,8 @@ def _best_scored(
     images = int(np.searchsorted(bounds, n))
     edges = bounds[: images + 1].clip(max=n)
     image, rows = np.repeat(np.arange(images), np.diff(edges)), np.arange(n)
-    parallel.kernels("common.sorting").SORT_BY_SCORE[scores.dtype, ""](scores, rows, edges, 0, images)
+    sort, no_codes = parallel.kernels("common.sorting").SORT[scores.dtype, ""], np.empty(0, np.int64)
+    sort(no_codes, scores, edges, rows, 0, images)
     wanted = np.maximum(np.diff(truth_bounds), 1)
     rows = np.sort(rows[np.arange(len(rows)) - bounds[image] < wanted[image]])[:SAMPLE]
     return rows, image[rows]

@@ -51,11 +51,10 @@ KEPT = 256  # bytes that a detection takes until the end, and when all are put i
 OF_SAMPLES = ("evaluate.bootstrap", "RESAMPLE", ""), ("evaluate.best_scores", "BEST_SCORES", "")
 
 # The kernels of every evaluation, module by module, in descending order of the time of compiling.
-SORTING = (("common.sorting", "SORT_BY_CODE", ""), ("common.sorting", "SORT_BY_SCORE", ""))
 TRACE = ("evaluate.curves", "TRACE", "")
 KERNELS = (
     *(("compare.aligned", "ALIGNED", metric) for metric in PAIR_METRICS),
-    *SORTING,
+    ("common.sorting", "SORT", ""),
     ("evaluate.match", "MATCH", ""),
     ("evaluate.tide", "CLASSIFY_ERRORS", ""),
     TRACE,
@@ -254,7 +253,7 @@ def _kernels(params: Params, geometry: str) -> Sequence[tuple[str, str, str]]:
         return KERNELS
     match = "MATCH_ANY" if params.record.takes == "any" else "MATCH"
     own = [(f"evaluate.{geometry}", name, params.metric) for name in (match, "CLASSIFY_ERRORS")]
-    return *own, (f"compare.{geometry}", "PACK", ""), *SORTING, TRACE
+    return *own, (f"compare.{geometry}", "PACK", ""), ("common.sorting", "SORT", ""), TRACE
 
 
 def _samples(params: Params, samples: int, compare: bool) -> int:

@@ -26,7 +26,7 @@ LISTED = {
     "assign.tood": ("TOOD",),
     "common.anchor_shapes": ("COVERED", "NEAREST"),
     "common.sketch": ("TALLY",),
-    "common.sorting": ("SORT_BY_CODE", "SORT_BY_SCORE"),
+    "common.sorting": ("SORT",),
     "compare.aligned": ("ALIGNED",),
     "compare.cell_index": ("BUILD", "SURVEY"),
     "compare.dense": ("BEST", "PAIRS", "SCATTER", "TOP"),

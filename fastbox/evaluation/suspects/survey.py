@@ -134,7 +134,7 @@ class Scene:
         boxes = _rows(self.columns, rows)
         kinds, scores = self.kinds[rows], self.scores[rows]
         order, leaders, f8 = np.arange(len(rows)), np.empty(len(rows), np.int64), np.dtype(np.float64)
-        sort = parallel.kernels("common.sorting").SORT_BY_CODE[f8, ""]
+        sort = parallel.kernels("common.sorting").SORT[f8, ""]
         kernel = parallel.kernels("evaluate.suspects").GATHER[f8, ""]
 
         def work(*span: int) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
+from fastbox.kernels.build.bits import bits_of
 from fastbox.kernels.build.device import device
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import i8, readonly, vector
 
 FEW = 48  # rows that are sorted by insertion, more by their bytes
-SIGN = np.uint64(1 << 63)
+BYTES, VALUES = 8, 256  # of a key, and of a byte
+LEAST, MOST = np.int64(-(2**63)), np.int64(2**63 - 1)  # the bits of -0.0, and a key
 
 
 @device
 def descending(bits):
-    """Return the bits of a float64 as a number that falls as the float rises; -0.0 is 0.0."""
-    negative = bits > SIGN
-    return bits if negative else ~bits & ~SIGN if bits != SIGN else ~SIGN
+    """Return the bits of a float64 as a number whose bytes fall as the float rises; -0.0 is 0.0."""
+    return bits if bits < 0 and bits != LEAST else ~bits & MOST
 
 
 @device
@@ -25,20 +26,20 @@ def by_bytes(keys, rows, spare_keys, spare_rows, counts, n):
     """Sort n rows by their keys, byte by byte, stable; return the sorted keys and rows, then the spares."""
     counts[:] = 0
     for j in range(n):
-        for digit in range(8):
-            counts[digit, (keys[j] >> np.uint64(8 * digit)) & np.uint64(255)] += 1
-    for digit in range(8):
-        shift = np.uint64(8 * digit)
-        if counts[digit, (keys[0] >> shift) & np.uint64(255)] == n:
+        for digit in range(BYTES):
+            counts[VALUES * digit + ((keys[j] >> (8 * digit)) & (VALUES - 1))] += 1
+    for digit in range(BYTES):
+        shift, first = 8 * digit, VALUES * digit
+        if counts[first + ((keys[0] >> shift) & (VALUES - 1))] == n:
             continue
         place = 0
-        for value in range(256):
-            counts[digit, value], place = place, place + counts[digit, value]
+        for value in range(VALUES):
+            counts[first + value], place = place, place + counts[first + value]
         for j in range(n):
-            value = (keys[j] >> shift) & np.uint64(255)
-            place = counts[digit, value]
+            value = first + ((keys[j] >> shift) & (VALUES - 1))
+            place = counts[value]
             spare_keys[place], spare_rows[place] = keys[j], rows[j]
-            counts[digit, value] = place + 1
+            counts[value] = place + 1
         keys, spare_keys, rows, spare_rows = spare_keys, keys, spare_rows, rows
     return keys, rows, spare_keys, spare_rows
 
@@ -52,53 +53,27 @@ def longest_of(bounds, first, last):
     return longest
 
 
-def sort_by_score(scores, rows, bounds, first, last):
-    """Sort the rows of each of the images [first, last), which come ascending, by descending score; stable."""
-    bits = scores.view(np.uint64)
+def sort(codes, scores, bounds, rows, first, last):
+    """Sort the rows of each of the images [first, last) by code, rows of one code by descending score; stable.
+
+    Without codes, all rows are of one code.
+    """
+    coded = len(codes) > 0
     longest = longest_of(bounds, first, last)
-    keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    keys, other_keys = np.empty(longest, np.int64), np.empty(longest, np.int64)
     own, other = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    counts = np.empty((8, 256), np.int64)
-    for image in range(first, last):
-        start = bounds[image]
-        n = bounds[image + 1] - start
-        if n <= FEW:
-            for j in range(1, n):
-                row = rows[start + j]
-                place = j
-                while place and scores[rows[start + place - 1]] < scores[row]:
-                    rows[start + place] = rows[start + place - 1]
-                    place -= 1
-                rows[start + place] = row
-            continue
-        for j in range(n):
-            own[j] = rows[start + j]
-            keys[j] = descending(bits[own[j]])
-        keys, own, other_keys, other = by_bytes(keys, own, other_keys, other, counts, n)
-        for j in range(n):
-            rows[start + j] = own[j]
-
-
-SORT_BY_SCORE = Kernel(sort_by_score, lambda t: types.void(vector(t), vector(i8), readonly(i8), i8, i8), {"": {}})
-
-
-def sort_by_code(codes, scores, bounds, rows, first, last):
-    """Sort the rows of each of the images [first, last) by code, rows of one code by descending score; stable."""
-    bits = scores.view(np.uint64)
-    longest = longest_of(bounds, first, last)
-    keys, other_keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
-    own, other = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    counts = np.empty((8, 256), np.int64)
+    counts = np.empty(BYTES * VALUES, np.int64)
     for image in range(first, last):
         start = bounds[image]
         n = bounds[image + 1] - start
         if n <= FEW:
             for j in range(start + 1, start + n):
                 row, place = rows[j], j
-                code, score = codes[row], scores[row]
+                code, score = codes[row] if coded else 0, scores[row]
                 while place > start:
                     before = rows[place - 1]
-                    if codes[before] < code or (codes[before] == code and scores[before] >= score):
+                    other_code = codes[before] if coded else 0
+                    if other_code < code or (other_code == code and not scores[before] < score):
                         break
                     rows[place] = before
                     place -= 1
@@ -106,15 +81,14 @@ def sort_by_code(codes, scores, bounds, rows, first, last):
             continue
         for j in range(n):
             own[j] = rows[start + j]
-            keys[j] = descending(bits[own[j]])
+            keys[j] = descending(bits_of(scores[own[j]]))
         keys, own, other_keys, other = by_bytes(keys, own, other_keys, other, counts, n)
-        for j in range(n):
-            keys[j] = np.uint64(codes[own[j]])
-        keys, own, other_keys, other = by_bytes(keys, own, other_keys, other, counts, n)
+        if coded:
+            for j in range(n):
+                keys[j] = codes[own[j]]
+            keys, own, other_keys, other = by_bytes(keys, own, other_keys, other, counts, n)
         for j in range(n):
             rows[start + j] = own[j]
 
 
-SORT_BY_CODE = Kernel(
-    sort_by_code, lambda t: types.void(readonly(i8), vector(t), readonly(i8), vector(i8), i8, i8), {"": {}}
-)
+SORT = Kernel(sort, lambda t: types.void(readonly(i8), vector(t), readonly(i8), vector(i8), i8, i8), {"": {}})
