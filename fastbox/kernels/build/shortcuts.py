@@ -11,11 +11,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from numba.core import event, ir
+from numba.core.postproc import PostProcessor, VariableLifetime
+from numba.core.runtime.context import NRTContext
 from numba.core.targetconfig import TargetConfig
+from numba.core.transforms import canonicalize_cfg
 
 __all__ = ["end", "shortcuts"]
 
 _equal = TargetConfig.__eq__
+_post_process = PostProcessor.run
+_count_references = NRTContext._call_incref_decref
 _VARIABLE, _INSTRUCTION, _SEQUENCE, _MAPPING, _OTHER = range(5)
 
 _replaced: list[tuple[Any, str, Any]] = []  # holders, names and Numba's own functions, while shortcuts are in use
@@ -59,13 +64,49 @@ def _are_equal(one: Any, other: Any) -> Any:
     return same or _equal(one, other)
 
 
+def _all_options(config: Any) -> dict[str, Any]:
+    """Return every option of a configuration; the defaults of a class are found once."""
+    kind = type(config)
+    found = _DEFAULTS.get(kind)
+    if found is None:
+        found = _DEFAULTS[kind] = {name: option.default for name, option in kind.options.items()}
+    return {**found, **config._values}
+
+
+def _processed(post: Any, emit_dels: bool = False, extend_lifetimes: bool = False) -> None:
+    """Prepare a function for the next pass; the variables that live at the start of a block serve generators alone."""
+    function = post.func_ir
+    if function.is_generator:
+        _post_process(post, emit_dels, extend_lifetimes)
+        return
+    function.blocks = canonicalize_cfg(function.blocks)
+    function.variable_lifetime, function.generator_info = VariableLifetime(function.blocks), None
+    if emit_dels:
+        post._insert_var_dels(extend_lifetimes=extend_lifetimes)
+
+
+def _counted(runtime: Any, builder: Any, t: Any, value: Any, counter: str) -> None:
+    """Count a reference to each array in a value; most types hold none."""
+    holds = _HOLDS_ARRAYS.get(t)
+    if holds is None:
+        holds = _HOLDS_ARRAYS[t] = runtime._context.data_model_manager[t].contains_nrt_meminfo()
+    if holds:
+        _count_references(runtime, builder, t, value, counter)
+
+
 def _unheard(*_: Any, **__: Any) -> None:
     """Report no event: no listener waits for Numba's timers here."""
 
 
+_DEFAULTS: dict[type, dict[str, Any]] = {}
+_HOLDS_ARRAYS: dict[Any, bool] = {}
+
 _SHORTER: tuple[tuple[Any, str, Any], ...] = (
     (ir.Inst, "_rec_list_vars", _variables_of),
     (TargetConfig, "__eq__", _are_equal),
+    (TargetConfig, "values", _all_options),
+    (PostProcessor, "run", _processed),
+    (NRTContext, "_call_incref_decref", _counted),
     (event, "start_event", _unheard),
     (event, "end_event", _unheard),
 )
@@ -93,5 +134,8 @@ def end() -> None:
     """Give Numba its own functions back, as they were before; also in the child of a fork that interrupted them."""
     while _replaced:
         setattr(*_replaced.pop())
-        if _collecting:
-            gc.enable()
+    if _collecting:
+        if not gc.get_freeze_count():
+            gc.freeze()  # with the next call, all new objects are as old as the oldest: only a full collection visits them
+            gc.unfreeze()
+        gc.enable()
