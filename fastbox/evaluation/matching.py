@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.container import Boxes
 from fastbox.evaluation.params import Params
-from fastbox.evaluation.shapes import Columns, Shapes
+from fastbox.evaluation.shapes import Shapes
 from fastbox.kernels.codes import MATCHED, PLAIN, THRESHOLDS_PER_WORD, UNCOUNTED
 
 __all__ = [
@@ -202,20 +201,8 @@ def measure(detections: Shapes, truths: Shapes, judged: Judged, params: Params) 
     taken = judged.truth[rows]
     if isinstance(detections, np.ndarray) or isinstance(truths, np.ndarray):
         return Hits(rows, taken, {params.metric: judged.iou[rows]})
-    hits = Hits(rows, taken, {metric: np.empty(len(rows)) for metric in PAIR_METRICS})
-    pairs = _rows_of(detections, rows), _rows_of(truths, taken)
-    aligned = parallel.kernels("compare.aligned").ALIGNED
-    kernels = [aligned[np.dtype(np.float64), metric] for metric in PAIR_METRICS]
-
-    def work(*span: int) -> None:
-        for kernel, values in zip(kernels, hits.metrics.values(), strict=True):
-            kernel(BETA, *pairs, span, values)
-
-    parallel.run(work, parallel.blocks(len(rows), 1024, PIECE))
-    return hits
-
-
-def _rows_of(columns: Columns, rows: NDArray[np.int64]) -> tuple[Any, ...]:
-    """Return some rows of x, y, w and h as kernels take boxes."""
-    x, y, w, h = (column[rows] for column in columns)
-    return Boxes.of((x, y, w, h), "xywh").kernel_args()
+    outputs = np.empty((len(PAIR_METRICS), len(rows)))
+    kernel = parallel.kernels("evaluate.hits").MEASURE_HITS[outputs.dtype, ""]
+    given = detections, truths, (rows, taken), BETA
+    parallel.run(kernel, [(*given, span, tuple(outputs)) for span in parallel.blocks(len(rows), 1024, PIECE)])
+    return Hits(rows, taken, dict(zip(PAIR_METRICS, outputs, strict=True)))

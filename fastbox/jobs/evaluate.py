@@ -15,7 +15,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.datasets.categories import Names, numbered
 from fastbox.errors import InputError, advice
 from fastbox.evaluation import Evaluation, Federation, Params
-from fastbox.evaluation.matching import PAIR_METRICS, Judged
+from fastbox.evaluation.matching import Judged
 from fastbox.evaluation.params import rules_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
@@ -53,11 +53,11 @@ OF_SAMPLES = ("evaluate.bootstrap", "RESAMPLE", ""), ("evaluate.best_scores", "B
 # The kernels of every evaluation, module by module, in descending order of the time of compiling.
 TRACE = ("evaluate.curves", "TRACE", "")
 KERNELS = (
-    *(("compare.aligned", "ALIGNED", metric) for metric in PAIR_METRICS),
-    ("common.sorting", "SORT", ""),
     ("evaluate.match", "MATCH", ""),
     ("evaluate.tide", "CLASSIFY_ERRORS", ""),
+    ("evaluate.hits", "MEASURE_HITS", ""),
     TRACE,
+    ("common.sorting", "SORT", ""),
 )
 
 

@@ -37,6 +37,7 @@ LISTED = {
     "evaluate.best_scores": ("BEST_SCORES",),
     "evaluate.bootstrap": ("RESAMPLE",),
     "evaluate.curves": ("TRACE",),
+    "evaluate.hits": ("MEASURE_HITS",),
     "evaluate.jaccard": ("JACCARD",),
     "evaluate.kitti": ("MATCH_COUNTS", "MATCH_SCORES"),
     "evaluate.match": ("MATCH", "MATCH_KEEPING"),

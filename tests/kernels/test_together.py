@@ -97,7 +97,7 @@ def test_evaluate_gives_the_same_with_one_process_and_two(python: Any, tmp_path:
         files = {file.name.rsplit(".", 2)[0] for file in folder.rglob("*.kernel")}
         found.append((done.stdout, files))
     assert found[0] == found[1]
-    assert len(found[0][1]) == 8
+    assert len(found[0][1]) == 6
 
 
 SHORTCUTS = """

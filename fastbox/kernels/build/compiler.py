@@ -30,6 +30,7 @@ from numba.core.typing.context import CallStack
 from fastbox.kernels.build import intrinsics
 from fastbox.kernels.build.device import DEVICE
 from fastbox.kernels.build.entry import entry
+from fastbox.kernels.build.intrinsics.in_place import IN_PLACE
 from fastbox.kernels.build.source import KERNELS
 from fastbox.kernels.build.types import Array, Number, Signature, Tuple
 
@@ -196,11 +197,16 @@ def _dispatched_device(function: FunctionType) -> Any:
 
 
 def _seen(space: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    """Return a name space with dispatchers for the device functions of some names, in modules of kernels too."""
+    """Return a name space with what kernels call by some names: instructions, and dispatchers of device functions.
+
+    The same holds for the names in modules of kernels.
+    """
     seen = dict(space)
     for name in names & seen.keys():
         value = seen[name]
-        if isinstance(value, FunctionType) and value in DEVICE:
+        if isinstance(value, FunctionType) and value in IN_PLACE:
+            seen[name] = IN_PLACE[value]
+        elif isinstance(value, FunctionType) and value in DEVICE:
             seen[name] = _dispatchers.get(value) or _dispatched_device(value)
         elif isinstance(value, ModuleType) and value.__name__.startswith(f"{KERNELS}."):
             seen[name] = ModuleType(value.__name__)

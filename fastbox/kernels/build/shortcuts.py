@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numba.core import event, ir
+from numba.core import event, ir, types
+from numba.core.lowering import BaseLower
 from numba.core.postproc import PostProcessor, VariableLifetime
-from numba.core.runtime.context import NRTContext
 from numba.core.targetconfig import TargetConfig
 from numba.core.transforms import canonicalize_cfg
 
@@ -20,7 +20,7 @@ __all__ = ["end", "shortcuts"]
 
 _equal = TargetConfig.__eq__
 _post_process = PostProcessor.run
-_count_references = NRTContext._call_incref_decref
+_find_call = types.Function.get_call_type
 _VARIABLE, _INSTRUCTION, _SEQUENCE, _MAPPING, _OTHER = range(5)
 
 _replaced: list[tuple[Any, str, Any]] = []  # holders, names and Numba's own functions, while shortcuts are in use
@@ -85,30 +85,32 @@ def _processed(post: Any, emit_dels: bool = False, extend_lifetimes: bool = Fals
         post._insert_var_dels(extend_lifetimes=extend_lifetimes)
 
 
-def _counted(runtime: Any, builder: Any, t: Any, value: Any, counter: str) -> None:
-    """Count a reference to each array in a value; most types hold none."""
-    holds = _HOLDS_ARRAYS.get(t)
-    if holds is None:
-        holds = _HOLDS_ARRAYS[t] = runtime._context.data_model_manager[t].contains_nrt_meminfo()
-    if holds:
-        _count_references(runtime, builder, t, value, counter)
+def _called(function: Any, context: Any, args: Any, kws: Any) -> Any:
+    """Return the signature of a call of a function that Numba knows; arguments of the same types are looked up once."""
+    if kws:
+        return _find_call(function, context, args, kws)
+    found = _CALLS.get((function, args))
+    if found is None:
+        found = _CALLS[function, args] = _find_call(function, context, args, kws)
+    return found
 
 
-def _unheard(*_: Any, **__: Any) -> None:
-    """Report no event: no listener waits for Numba's timers here."""
+def _nothing(*_: Any, **__: Any) -> None:
+    """Report no event, since nothing listens, and make no entry of a function for C, since nothing calls it so."""
 
 
 _DEFAULTS: dict[type, dict[str, Any]] = {}
-_HOLDS_ARRAYS: dict[Any, bool] = {}
+_CALLS: dict[tuple[Any, Any], Any] = {}
 
 _SHORTER: tuple[tuple[Any, str, Any], ...] = (
     (ir.Inst, "_rec_list_vars", _variables_of),
     (TargetConfig, "__eq__", _are_equal),
     (TargetConfig, "values", _all_options),
     (PostProcessor, "run", _processed),
-    (NRTContext, "_call_incref_decref", _counted),
-    (event, "start_event", _unheard),
-    (event, "end_event", _unheard),
+    (types.Function, "get_call_type", _called),
+    (BaseLower, "create_cfunc_wrapper", _nothing),
+    (event, "start_event", _nothing),
+    (event, "end_event", _nothing),
 )
 
 
@@ -136,6 +138,6 @@ def end() -> None:
         setattr(*_replaced.pop())
     if _collecting:
         if not gc.get_freeze_count():
-            gc.freeze()  # with the next call, all new objects are as old as the oldest: only a full collection visits them
+            gc.freeze()  # with the next call all new objects count as old: only a full collection visits them
             gc.unfreeze()
         gc.enable()

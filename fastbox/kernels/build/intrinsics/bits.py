@@ -5,33 +5,24 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
 from fastbox.kernels.build import bits
+from fastbox.kernels.build.intrinsics.in_place import in_place_of
 
 
-def _reinterpreted(kind, element):
+def _reinterpreted(kind, source, element):
     def typed(typing, x):
         def emit(context, builder, signature, arguments):
             return builder.bitcast(arguments[0], element)
 
-        return kind(x), emit
+        return kind(source), emit
 
     return typed
 
 
-_bits_of = intrinsic(_reinterpreted(types.int64, ir.IntType(64)))
-_float_of = intrinsic(_reinterpreted(types.float64, ir.DoubleType()))
-
-
-@overload(bits.bits_of)
-def _overload_bits_of(x):
-    return lambda x: _bits_of(np.float64(x))
-
-
-@overload(bits.float_of)
-def _overload_float_of(bits):
-    return lambda bits: _float_of(np.int64(bits))
+in_place_of(bits.bits_of)(_reinterpreted(types.int64, types.float64, ir.IntType(64)))
+in_place_of(bits.float_of)(_reinterpreted(types.float64, types.int64, ir.DoubleType()))
 
 
 @overload(bits.integers_of)
@@ -53,14 +44,5 @@ def _ordered(less):
     return typed
 
 
-_ordered_bits, _ordered_bits_less_one = intrinsic(_ordered(0)), intrinsic(_ordered(1))
-
-
-@overload(bits.ordered_bits)
-def _overload_ordered_bits(x):
-    return lambda x: _ordered_bits(x)
-
-
-@overload(bits.ordered_bits_less_one)
-def _overload_ordered_bits_less_one(x):
-    return lambda x: _ordered_bits_less_one(x)
+in_place_of(bits.ordered_bits)(_ordered(0))
+in_place_of(bits.ordered_bits_less_one)(_ordered(1))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
 
+from fastbox.kernels.build.intrinsics.in_place import in_place_of
 from fastbox.kernels.build.masks import WIDTH, between, eight, lowest
 
 
-@intrinsic
+@in_place_of(between)
 def _between(typing, data, at, low, high):
     def emit(context, builder, signature, arguments):
         vector = ir.VectorType(ir.IntType(8), WIDTH)
@@ -29,7 +29,7 @@ def _between(typing, data, at, low, high):
     return types.uint64(data, types.intp, types.intp, types.intp), emit
 
 
-@intrinsic
+@in_place_of(lowest)
 def _lowest(typing, mask):
     def emit(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -37,7 +37,7 @@ def _lowest(typing, mask):
     return types.intp(types.uint64), emit
 
 
-@intrinsic
+@in_place_of(eight)
 def _eight(typing, data, at):
     def emit(context, builder, signature, arguments):
         source = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -45,18 +45,3 @@ def _eight(typing, data, at):
         return builder.load(place, align=1)
 
     return types.uint64(data, types.intp), emit
-
-
-@overload(between)
-def _overload_between(data, at, low, high):
-    return lambda data, at, low, high: _between(data, at, low, high)
-
-
-@overload(lowest)
-def _overload_lowest(mask):
-    return lambda mask: _lowest(mask)
-
-
-@overload(eight)
-def _overload_eight(data, at):
-    return lambda data, at: _eight(data, at)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
 
 from fastbox.kernels.build import transpose
+from fastbox.kernels.build.intrinsics.in_place import in_place_of
 from fastbox.kernels.build.transpose import WIDE
 
 
@@ -51,7 +51,7 @@ def _transposed(builder, vectors):
     return [both(p, q, *places) for p, q in ((x, z), (y, w)) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
 
 
-@intrinsic
+@in_place_of(transpose.rows_to_columns)
 def _rows_to_columns(typing, first, row, columns, at):
     def emit(context, builder, signature, arguments):
         first_type, _, columns_type, _ = signature.args
@@ -69,7 +69,7 @@ def _rows_to_columns(typing, first, row, columns, at):
     return types.void(first, types.intp, columns, types.intp), emit
 
 
-@intrinsic
+@in_place_of(transpose.columns_to_rows)
 def _columns_to_rows(typing, columns, at, rows, position):
     def emit(context, builder, signature, arguments):
         columns_type, _, rows_type, _ = signature.args
@@ -89,13 +89,3 @@ def _columns_to_rows(typing, columns, at, rows, position):
         return context.get_dummy_value()
 
     return types.void(columns, types.intp, rows, types.intp), emit
-
-
-@overload(transpose.rows_to_columns)
-def _overload_rows_to_columns(first, row, columns, at):
-    return lambda first, row, columns, at: _rows_to_columns(first, row, columns, at)
-
-
-@overload(transpose.columns_to_rows)
-def _overload_columns_to_rows(columns, at, rows, position):
-    return lambda columns, at, rows, position: _columns_to_rows(columns, at, rows, position)
