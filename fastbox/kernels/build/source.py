@@ -34,8 +34,10 @@ def digest(module: str) -> str:
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16] if any(texts) else ""
 
 
+@functools.cache
 def _file(module: str) -> str:
-    return f"{os.path.join(_FOLDER, *module.split('.'))}.py"
+    path = os.path.join(_FOLDER, *module.split("."))
+    return os.path.join(path, "__init__.py") if os.path.isdir(path) else f"{path}.py"
 
 
 @functools.cache
@@ -52,5 +54,5 @@ def _text(file: str) -> bytes:
     try:
         with open(file, "rb") as opened:
             return opened.read()
-    except OSError:  # a package, or a name inside a module
+    except OSError:  # a name inside a module
         return b""
