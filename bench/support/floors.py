@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import Boxes
-from fastbox.kernels.build.compiler import dispatcher  # with it Numba compiles non-temporal stores
-from fastbox.kernels.build.nontemporal import LINE, per_line, store_line
+from fastbox.kernels.build.compiler import dispatcher
+from fastbox.kernels.build.intrinsics.in_place import IN_PLACE
+from fastbox.kernels.build.nontemporal import LINE, per_line
+from fastbox.kernels.build.nontemporal import store_line as store_line_plainly
 from fastbox.kernels.build.types import Number
 from fastbox.ops import indexing as index
 
@@ -22,6 +24,8 @@ Floats = NDArray[Any]
 
 ROWS, IMAGES = 128, 64  # what the twins do in one step of their loop: rows of one image, or several images
 LANES = 64
+
+store_line = IN_PLACE[store_line_plainly]  # the instruction that kernels have in place of the plain function
 
 
 def touched(shape: int | tuple[int, ...], dtype: str) -> Floats:
