@@ -30,8 +30,8 @@ __all__ = ["COCO", "COCOeval", "Params", "Patch", "patch", "unpatch"]
 # The kernels of every evaluation, in descending order of the time of compiling.
 KERNELS = (
     ("evaluate.match", "MATCH", ""),
-    ("common.sorting", "SORT", ""),
     ("evaluate.curves", "TRACE", ""),
+    ("common.sorting", "SORT", ""),
 )
 
 

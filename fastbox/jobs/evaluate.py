@@ -51,13 +51,13 @@ KEPT = 256  # bytes that a detection takes until the end, and when all are put i
 OF_SAMPLES = ("evaluate.bootstrap", "RESAMPLE", ""), ("evaluate.best_scores", "BEST_SCORES", "")
 
 # The kernels of every evaluation, module by module, in descending order of the time of compiling.
-TRACE = ("evaluate.curves", "TRACE", "")
+TRACE, SORT = ("evaluate.curves", "TRACE", ""), ("common.sorting", "SORT", "")
 KERNELS = (
     ("evaluate.match", "MATCH", ""),
     ("evaluate.tide", "CLASSIFY_ERRORS", ""),
     ("evaluate.hits", "MEASURE_HITS", ""),
     TRACE,
-    ("common.sorting", "SORT", ""),
+    SORT,
 )
 
 
@@ -253,7 +253,7 @@ def _kernels(params: Params, geometry: str) -> Sequence[tuple[str, str, str]]:
         return KERNELS
     match = "MATCH_ANY" if params.record.takes == "any" else "MATCH"
     own = [(f"evaluate.{geometry}", name, params.metric) for name in (match, "CLASSIFY_ERRORS")]
-    return *own, (f"compare.{geometry}", "PACK", ""), ("common.sorting", "SORT", ""), TRACE
+    return *own, (f"compare.{geometry}", "PACK", ""), TRACE, SORT
 
 
 def _samples(params: Params, samples: int, compare: bool) -> int:
