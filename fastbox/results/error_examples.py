@@ -18,7 +18,6 @@ from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.evaluation.matching import COVERING, MATCH_TYPES, Judged
 from fastbox.evaluation.tide import ERRORS
 from fastbox.kernels.codes import MATCHED
-from fastbox.ops.search import aligned
 from fastbox.tables.chunk import Chunk
 from fastbox.values.groups import groups_of
 
@@ -31,6 +30,7 @@ SHOWN = 12  # of each kind
 MODELS = 16  # whose examples are kept
 PAIRED = 4  # models whose truths are compared
 NEAR = 3  # detections drawn beside a truth that was missed
+WAITING = 1 << 17  # boxes of a chunk that may wait until its examples are asked for, or the next chunk comes
 
 Kept: TypeAlias = "list[tuple[float, int, Example]]"
 
@@ -67,6 +67,8 @@ class Seen:
         ours, theirs = (boxes[some] for boxes, some in zip(self.sides, (rows, truths), strict=True))
         if isinstance(ours, Boxes) and isinstance(theirs, Boxes):
             return _ious(frames(ours.astype(np.float64)), frames(theirs.astype(np.float64)))
+        from fastbox.ops.search import aligned  # of rotated boxes, which few tables have
+
         return np.nan_to_num(aligned(ours.astype(np.float64), theirs.astype(np.float64)))
 
     def detection(self, row: int, corners: Sequence[float]) -> Box:
@@ -98,10 +100,29 @@ class Gallery:
 
     def __init__(self, pairs: bool = False) -> None:
         self._pairs = pairs
-        self._kept: dict[tuple[Any, Any], Kept] = {}
+        self._drawn: dict[tuple[Any, Any], Kept] = {}
+        self._waiting: Seen | None = None
 
     def add(self, seen: Seen) -> None:
-        """Add a chunk."""
+        """Add a chunk; a small one is looked at when examples are asked for, which a short summary never does."""
+        self._look()
+        self._waiting = seen
+        if sum(map(len, seen.sides)) > WAITING:
+            self._look()
+
+    @property
+    def _kept(self) -> dict[tuple[Any, Any], Kept]:
+        self._look()
+        return self._drawn
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_pairs": self._pairs, "_drawn": self._kept, "_waiting": None}
+
+    def _look(self) -> None:
+        """Draw examples of the chunk that waits."""
+        seen, self._waiting = self._waiting, None
+        if seen is None:
+            return
         valid, truths = map(_drawable, seen.sides)
         match_type, asked = seen.judged.match_type, seen.asked & truths
         for model, label in enumerate(seen.labels[:MODELS]):
@@ -135,7 +156,7 @@ class Gallery:
         """Return the examples of both sets of images."""
         whole = Gallery(self._pairs)
         for key in {**self._kept, **other._kept}:
-            whole._kept[key] = _first([*self._kept.get(key, []), *other._kept.get(key, [])])
+            whole._drawn[key] = _first([*self._kept.get(key, []), *other._kept.get(key, [])])
         return whole
 
     def of(self, model: Any = None) -> list[tuple[str, list[Example]]]:
@@ -160,7 +181,7 @@ class Gallery:
         draw: Callable[[NDArray[np.int64], list[int]], list[Example]],
     ) -> None:
         """Keep the rows of the greatest values; of equal values the first rows."""
-        kept = self._kept.get(key, [])
+        kept = self._drawn.get(key, [])
         if len(rows) > SHOWN:
             least = np.partition(values, len(rows) - SHOWN)[len(rows) - SHOWN]
             rows, values = rows[values >= least], values[values >= least]
@@ -171,7 +192,7 @@ class Gallery:
             numbers = [int(number(row)) for row in rows[places].tolist()]
             examples = draw(rows[places], numbers)
             kept += zip((-values[places]).tolist(), numbers, examples, strict=True)
-            self._kept[key] = _first(kept)
+            self._drawn[key] = _first(kept)
 
 
 def _first(kept: Kept) -> Kept:

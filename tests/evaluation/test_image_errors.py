@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastbox.evaluation.summary import Summarized
 from fastbox.evaluation.tide import COUNTS, ERRORS
 from fastbox.report.pages.evaluated import page_of
 from fastbox.report.terminal.evaluated import show_evaluated
+from fastbox.results import error_examples
 
 TABLES = ROOT / "data" / "detections.parquet", ROOT / "data" / "truths.parquet"
 
@@ -121,6 +123,24 @@ def test_missed_truths_are_the_first_examples() -> None:
     assert found.gallery is not None
     cheap = page_of(summary, found.gallery.of()).sections[-1].parts
     assert [part.title.split(":")[0] for part in (drawn[0], *cheap[:2])] == ["missed", "missed", dearest]
+
+
+def test_examples_are_drawn_when_they_are_asked_for_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, plain = [], error_examples._wrong
+
+    def seen(*given: Any) -> Any:
+        drawn.append(given)
+        return plain(*given)
+
+    monkeypatch.setattr(error_examples, "_wrong", seen)
+    late, sent = jobs.evaluate(*TABLES), jobs.evaluate(*TABLES)
+    late.to_dict()
+    assert late.gallery is not None and sent.gallery is not None and not drawn
+    monkeypatch.setattr(error_examples, "WAITING", 0)
+    at_once = jobs.evaluate(*TABLES)
+    assert drawn and at_once.gallery is not None
+    assert pickle.loads(pickle.dumps(sent.gallery)).of() == late.gallery.of() == at_once.gallery.of()
+    assert len(late.gallery.of()) > 2
 
 
 @pytest.mark.parametrize("rule", ["coco", "voc12"])
