@@ -209,6 +209,26 @@ def test_truths_are_read_by_kernels_in_any_order_of_keys(tmp_path: Path, strict:
         assert found[name] == [row[name] for row in annotations]
 
 
+def test_the_list_behind_a_short_one_is_read_once(
+    tmp_path: Path, strict: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_num_threads(1)  # another thread may begin before the end of the short list is known
+    monkeypatch.setattr(reading, "WINDOW", 1 << 20)
+    read, plain = [], scan._Span.read
+
+    def counted(span: Any, windows: Any, begin: int, limit: int) -> None:
+        plain(span, windows, begin, limit)
+        read.append(span.at - begin)
+
+    monkeypatch.setattr(scan._Span, "read", counted)
+    boxes = [{"id": k, "image_id": 1, "category_id": 2, "bbox": [0.5, k, 3, 4]} for k in range(300)]
+    path = tmp_path / "truths.json"
+    path.write_text(json.dumps({"images": [{"id": 1}], "annotations": boxes}))
+    assert table(path)["id"] == [*range(300)]
+    assert len(read) > 50
+    assert sum(read) < 1.1 * path.stat().st_size
+
+
 @pytest.mark.parametrize("k", [0, 150, 299])
 def test_a_result_that_no_kernel_takes_is_read_or_named(tmp_path: Path, k: int) -> None:
     rows = results_of(300)

@@ -302,7 +302,7 @@ def elements(windows: Windows, fields: Fields, make: Callable[[Columns], R]) -> 
         spans += [_Span(fields) for _ in range(len(bounds) - len(spans))]
         tasks: list[tuple[Callable[..., Any], *tuple[Any, ...]]] = [(make, columns) for columns in waiting]
         tasks += [] if windows.last else [(windows.read_ahead,)]
-        tasks += [(span.read, windows, *bound) for span, bound in zip(spans, bounds, strict=False)]
+        tasks += [(_read, spans[0], span, windows, *bound) for span, bound in zip(spans, bounds, strict=False)]
         yield from parallel.run_calls(tasks)[: len(waiting)]
         found: list[_Span] = []
         for span, (_, limit) in zip(spans, bounds, strict=False):
@@ -320,6 +320,12 @@ def elements(windows: Windows, fields: Fields, make: Callable[[Columns], R]) -> 
             windows.turn()
             spans, others = others, spans
     yield from map(make, waiting)
+
+
+def _read(first: _Span, span: _Span, windows: Windows, begin: int, limit: int) -> None:
+    """Read the elements that begin in a part of a window, unless the list is known to end in the first part."""
+    if span is first or first.reason != CLOSED:
+        span.read(windows, begin, limit)
 
 
 def _bounds(windows: Windows) -> list[tuple[int, int]]:
