@@ -7,18 +7,17 @@ compiled again. A folder that can't be read or written costs time and nothing el
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import os
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from fastbox.kernels.build.native import features
+from fastbox.kernels.build.source import blake2b
 
-_FORM = "fastbox kernel 2"  # of the files
+_FORM = "fastbox kernel 3"  # of the files
 _DIGEST = 32  # bytes, at the head of each file
 
 
@@ -79,7 +78,7 @@ def read(path: Path, key: bytes) -> bytes | None:
 def write(path: Path, key: bytes, payload: bytes) -> None:
     """Write a file that gets its name only when the file is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:16]}.tmp")
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         temporary.write_bytes(_digest(key, payload) + payload)
         os.replace(temporary, path)
@@ -111,7 +110,7 @@ def _is_compiler(path: Path) -> bool:
 
 
 def _paths(symbol: str, key: bytes) -> Iterator[Path]:
-    file = f"{symbol}.{hashlib.sha256(key).hexdigest()[:16]}.kernel"
+    file = f"{symbol}.{blake2b(key, digest_size=8).hexdigest()}.kernel"
     return (folder / file for folder in folders())
 
 
@@ -131,4 +130,4 @@ def _remove(path: Path) -> None:
 
 
 def _digest(key: bytes, payload: bytes) -> bytes:
-    return hashlib.blake2b(payload, digest_size=_DIGEST, key=hashlib.sha256(key).digest()).digest()
+    return blake2b(payload, digest_size=_DIGEST, key=blake2b(key).digest()).digest()

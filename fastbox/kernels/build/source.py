@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
+
+try:
+    from _blake2 import blake2b  # hashlib loads OpenSSL too, which takes 3 ms
+except ImportError:  # of another Python
+    from hashlib import blake2b
+
+__all__ = ["KERNELS", "blake2b", "digest"]
 
 KERNELS = __name__.rpartition(".build.")[0]  # the package of all kernels
 
@@ -31,7 +37,7 @@ def digest(module: str) -> str:
             seen.add(file)
             wanted += _imported(file)
     texts = [_text(file) for file in (os.path.join(_FOLDER, "build", "runtime.ll"), *sorted(seen - {chooser}))]
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16] if any(texts) else ""
+    return blake2b(b"\0".join(texts), digest_size=8).hexdigest() if any(texts) else ""
 
 
 @functools.cache
@@ -42,10 +48,12 @@ def _file(module: str) -> str:
 
 @functools.cache
 def _imported(file: str) -> list[str]:
-    """Return the modules of kernels that a file may import: a name behind ``import`` may be that of a module."""
+    """Return the modules of kernels that a file may import: a name from a package may be that of a module."""
     found = []
     for room, names in _IMPORT.findall(_text(file).decode()):
-        found += [room[1:], *(f"{room}.{name}"[1:] for name in re.findall(r"\w+", names))]
+        found.append(room[1:])
+        if _file(room[1:]).endswith("__init__.py"):
+            found += [f"{room}.{name}"[1:] for name in re.findall(r"\w+", names)]
     return found
 
 
