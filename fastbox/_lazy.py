@@ -94,7 +94,8 @@ def lazy(package: str, homes: Mapping[str, Sequence[str]], needs: Mapping[str, s
         def __setattr__(self, name: str, value: Any) -> None:
             # An import binds each module in its package: that must not hide the function of the same name.
             if not (isinstance(value, ModuleType) and name in known and known[name] not in whole):
-                _unquote(value)
+                if not isinstance(value, ModuleType) or value.__name__ in homes:
+                    _unquote(value)
                 super().__setattr__(name, value)
 
         def __dir__(self) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox._version import SCHEMA
 from fastbox.cli.command import option
@@ -18,6 +18,8 @@ from fastbox.cli.progress import Step
 from fastbox.errors import InputError
 
 __all__ = ["Fragments"]
+
+json = deferred("json")
 
 
 @dataclass(frozen=True)

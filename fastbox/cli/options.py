@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox._version import SCHEMA
 from fastbox.cli.command import option
@@ -50,6 +50,8 @@ __all__ = [
     "seed_option",
     "show",
 ]
+
+json = deferred("json")
 
 TRUTH_BOX = BoxArgument("--truth-box", "Source(..., boxes={})")
 

@@ -20,6 +20,7 @@ from fastbox._lazy import deferred
 from fastbox.arrow.arrays import one_chunk
 from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
+from fastbox.datasets.as_table import keep
 from fastbox.datasets.by_image import by_id
 from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import format_named
@@ -32,7 +33,6 @@ from fastbox.storage.stores import is_stored, local
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import count_rows
 from fastbox.tables.frames import is_frame, kind_of, listed, table_of
-from fastbox.tables.in_order import order_of, sorted_source, sorted_table
 from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source, boxes_in
 from fastbox.values.labels import once
@@ -40,6 +40,7 @@ from fastbox.values.names import IMAGE, Usual, are_exact, column_of
 
 __all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
 
+in_order = deferred("fastbox.tables.in_order")
 pq = deferred("pyarrow.parquet")
 
 # A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
@@ -87,7 +88,7 @@ def as_source(given: Given, name: str = "table") -> Source:
         return _of_parquet(source)
     source = _with_image(replace(source, path=read[0] if len(read) == 1 else tuple(read)))
     unordered = source.image is not None and (len(read) > 1 or _is_unordered(source))
-    return sorted_source(source) if unordered else source
+    return in_order.sorted_source(source) if unordered else source
 
 
 def has_rows(given: Given) -> bool:
@@ -139,7 +140,9 @@ def images_of(given: Given | None, boxes: Source) -> Source | None:
     table = boxes if given is None else as_source(given, "images")
     if isinstance(table.path, Backed) and table.path.images is not None:
         name = str(table.path)
-        return Source(sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.read_as))
+        return Source(
+            in_order.sorted_table(table.path.images, replace(table, image="image_id"), name, table.path.read_as)
+        )
     if given is None:
         return None
     if isinstance(table.path, Backed) and table.path.read_as not in (*ROW_FORMATS, "frame", "parquet"):
@@ -231,14 +234,12 @@ def _of_rows(name: str, format: str) -> Backed:
 
 def _of_format(name: str, format: str, given: Sequence[str]) -> Backed:
     """Read annotations in a file format into sorted Parquet, with every number as in the file."""
-    from fastbox.datasets.formats import parquet
-
     scratch = Scratch()
     single = len(given) == 1 and os.path.isfile(name)
     state = state_of(name) if single else None
     try:
         dataset = format_named(format).read(given if len(given) > 1 else given[0])
-        data, order = parquet.keep(dataset, scratch)
+        data, order = keep(dataset, scratch)
     except InputError as error:
         if not re.search(r"--[a-z]|(sizes|box|class_column|image_column|source_format)=", str(error)):
             raise
@@ -287,7 +288,7 @@ def _is_unordered(source: Source) -> bool:
     last: Any = None
     for _, _, batch in read_batches([file], [source.image]):
         ids = one_chunk(batch.column(source.image))
-        if ids.null_count or order_of(pa.chunked_array([ids]), source.image, file) is not None:
+        if ids.null_count or in_order.order_of(pa.chunked_array([ids]), source.image, file) is not None:
             return True
         if last is not None and ids[0].as_py() < last:
             return True
@@ -308,7 +309,7 @@ def _checked(data: InMemory | str) -> tuple[int, ...]:
 
 def _of_table(source: Source, table: pa.Table, name: str, format: str) -> Source:
     source = _with_image(source, table.column_names, name)
-    return replace(source, path=sorted_table(table, source, name, format))
+    return replace(source, path=in_order.sorted_table(table, source, name, format))
 
 
 def _column_names(source: Source) -> list[str]:

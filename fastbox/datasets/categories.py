@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from fastbox.datasets.listing import read_text
+from fastbox._lazy import deferred
 from fastbox.errors import InputError
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "numbered",
     "yaml_module",
 ]
+
+listing = deferred("fastbox.datasets.listing")
 
 Names: TypeAlias = Sequence[str] | Mapping[int, str] | str | os.PathLike[str]
 
@@ -136,7 +138,7 @@ def yaml_module() -> Any:
 def load_yaml(path: str) -> dict[str, Any]:
     """Return the content of a YAML file, every scalar as text: a category called ``no`` is not a boolean."""
     yaml = yaml_module()
-    text = read_text(path)
+    text = listing.read_text(path)
     try:
         found = yaml.load(text, Loader=yaml.BaseLoader)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -166,4 +168,4 @@ def _yaml_names(path: str) -> dict[int, str]:
 
 
 def _lines(path: str) -> list[str]:
-    return [line.strip() for line in read_text(path).lstrip("\r\n").rstrip().split("\n")]
+    return [line.strip() for line in listing.read_text(path).lstrip("\r\n").rstrip().split("\n")]

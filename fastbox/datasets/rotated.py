@@ -16,7 +16,6 @@ from fastbox.datasets.dataset import COORDINATES, Dataset, boxes_schema, format_
 from fastbox.datasets.registry import Format
 from fastbox.errors import InputError, advice
 from fastbox.kernels.codes import PLAIN, QUADS, ROTATED
-from fastbox.ops import search as ops
 
 __all__ = ["Loss", "box_columns", "fitted", "rotated_in"]
 
@@ -45,7 +44,9 @@ class Loss:
 
     def add(self, before: RotatedBoxes, after: RotatedBoxes) -> None:
         """Add quadrilaterals and their rectangles; invalid ones have no IoU."""
-        values = ops.aligned(before, after)
+        from fastbox.ops.search import aligned
+
+        values = aligned(before, after)
         values = values[~np.isnan(values)]
         self.boxes += len(values)
         self.total += float(values.sum())

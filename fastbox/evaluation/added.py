@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from fastbox._lazy import deferred
 from fastbox.evaluation.alike import apart, spellings
 from fastbox.evaluation.collected import Collected
-from fastbox.evaluation.given import coded
-from fastbox.evaluation.kept_boxes import KeptBoxes
 from fastbox.evaluation.matching import UNCOUNTED, Judged, judge, measure
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
@@ -24,6 +22,7 @@ from fastbox.values.numbers import as_number_from, shown
 if TYPE_CHECKING:
     from fastbox.evaluation.confusion import Near
     from fastbox.evaluation.federated import Federation
+    from fastbox.evaluation.kept_boxes import KeptBoxes
 
 confusion = deferred("fastbox.evaluation.confusion")  # a matrix is made on request
 
@@ -60,7 +59,11 @@ class Added:
         self.near: Near | None = None
         if confusion_iou is not None:
             self.near = confusion.Near(as_number_from(confusion_iou, "confusion_iou", 0.01, 1))
-        self.boxes = KeptBoxes() if keep_boxes else None
+        self.boxes: KeptBoxes | None = None
+        if keep_boxes:
+            from fastbox.evaluation.kept_boxes import KeptBoxes
+
+            self.boxes = KeptBoxes()
         self._forget()
 
     def add(
@@ -80,6 +83,8 @@ class Added:
         """Add whole images, given as :func:`evaluate` takes them; return the matches of the detections, read-only."""
         given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
         given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}
+        from fastbox.evaluation.given import coded
+
         return self.add_coded(*coded(self.collected, detections, scores, truths, given))
 
     def code_classes(self, labels: Iterable[Any]) -> NDArray[np.int64]:

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox.errors import InputError
-from fastbox.evaluation.hierarchy import Expanded, above, below, expand
 from fastbox.values.record_text import record_text
 
 if TYPE_CHECKING:
+    from fastbox.evaluation import hierarchy
+    from fastbox.evaluation.hierarchy import Expanded
     from fastbox.evaluation.params import Params
     from fastbox.evaluation.sides import Detections, GroundTruths, Images
     from fastbox.values.labels import Codes
+else:
+    hierarchy = deferred("fastbox.evaluation.hierarchy")  # of Open Images' classes
 
 __all__ = ["Federation"]
 
@@ -102,12 +106,12 @@ class Federation:
     @cached_property
     def _above(self) -> dict[Any, list[Any]]:
         """All classes above each class."""
-        return above(self.parents)
+        return hierarchy.above(self.parents)
 
     @cached_property
     def _below(self) -> dict[Any, list[Any]]:
         """All classes below each class."""
-        return below(self.parents)
+        return hierarchy.below(self.parents)
 
     def expand(self, images: Images, truths: GroundTruths, classes: Codes, names: Mapping[str, str]) -> Expanded | None:
         """Add to the truths of some whole images those of the classes above; None without such classes.
@@ -124,7 +128,7 @@ class Federation:
             for code in np.unique(truths.classes).tolist()
             if code in higher
         }
-        return expand(images, truths, {code: found.tolist() for code, found in own.items()})
+        return hierarchy.expand(images, truths, {code: found.tolist() for code, found in own.items()})
 
     def apply(
         self,

@@ -16,7 +16,8 @@ from fastbox.jobs.base import result_of
 from fastbox.results.merge import unpacked
 from fastbox.storage.opened import state_of
 from fastbox.storage.stores import absolute, remove, tables_in
-from fastbox.tables.sink import Target, plain, read_record
+from fastbox.tables.record import plain, read_record
+from fastbox.tables.sink import Target
 from fastbox.tables.source import Source, count_boxes
 
 __all__ = ["Task", "done_in", "fingerprint", "part_names", "remove_more"]

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 
 from fastbox import parallel
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, as_source, note_of, resolved
@@ -28,20 +29,21 @@ from fastbox.datasets.file_names import FileNames
 from fastbox.jobs.progress import Steps
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
-from fastbox.results.merge import packed
 from fastbox.stages import stage
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import check_named, find_files
 from fastbox.storage.opened import keep_open
 from fastbox.storage.outputs import check_outputs
 from fastbox.tables.frames import listed
-from fastbox.tables.in_order import sorted_source
-from fastbox.tables.sink import Sink, Target
 from fastbox.tables.source import Source
 from fastbox.values.arguments import bound, check_types
 from fastbox.values.names import CLASS, SCORE, Usual
 
 __all__ = ["FirstPass", "Output", "Tables", "Traits", "job", "result_of", "traits_of"]
+
+in_order = deferred("fastbox.tables.in_order")
+merge = deferred("fastbox.results.merge")
+sink = deferred("fastbox.tables.sink")
 
 WRITTEN = ("out", "fix", "changes")  # the arguments that name a table to write
 REPORT, PICTURES = "report", "pictures"
@@ -250,17 +252,17 @@ class Tables:
 
     def sort(self, error: UnsortedError) -> None:
         """Sort the tables that read the file with descending ids; raises the error if no table can be sorted."""
-        in_order: dict[Source, Source] = {}
+        sorted_: dict[Source, Source] = {}
         for own in self._tables.values():
             for place, source in enumerate(own):
                 files = find_files(source.path)
                 known = error.file in files and source.fragment is None and source.image is not None
                 if known and not (isinstance(files[0], Backed) and files[0].sorted_in):
                     plain = replace(source, columns=(), aliases=())
-                    if plain not in in_order:
-                        in_order[plain] = sorted_source(plain)
-                    own[place] = replace(source, path=in_order[plain].path)
-        if not in_order:
+                    if plain not in sorted_:
+                        sorted_[plain] = in_order.sorted_source(plain)
+                    own[place] = replace(source, path=sorted_[plain].path)
+        if not sorted_:
             raise error
 
     def notes(self) -> list[dict[str, Any]]:
@@ -291,8 +293,7 @@ class Output:
     ----------
     out : path or None
     schema : pyarrow.Schema
-    command : str
-    parameters : mapping
+    command, parameters
         As for :class:`fastbox.tables.sink.Sink`.
     progress : callable, optional
         Called with the number of boxes of each step.
@@ -308,9 +309,8 @@ class Output:
         progress: Callable[[int], object] | None = None,
     ) -> None:
         self.schema = schema
-        self._sink = None if out is None else Sink(out, schema, command=command, parameters=parameters)
-        self._is_part = isinstance(out, Target)
-        self._progress = progress
+        self._sink = None if out is None else sink.Sink(out, schema, command=command, parameters=parameters)
+        self._is_part, self._progress = out is not None and isinstance(out, sink.Target), progress
 
     def __enter__(self) -> Output:
         if self._sink is not None:
@@ -341,7 +341,7 @@ class Output:
     def finish(self, found: Result, **more: Any) -> None:
         """Record the result in the file, and more entries; the result of a fragment in a form that can be added."""
         if self._sink is not None:
-            part = {"aggregate": packed(found)} if self._is_part else {}
+            part = {"aggregate": merge.packed(found)} if self._is_part else {}
             self.record(summary=found.to_dict(), **part, **more)
 
     def record(self, **more: Any) -> None:

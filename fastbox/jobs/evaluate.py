@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox.arrow import columns
 from fastbox.arrow.rows import Rows
 from fastbox.datasets.as_source import Given
@@ -25,7 +26,6 @@ from fastbox.jobs.checks import matched_geometry
 from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, further_columns, has, joined
 from fastbox.jobs.evaluated import Evaluated
 from fastbox.jobs.federations import federation_of
-from fastbox.jobs.gathered import BY, Gathered
 from fastbox.jobs.progress import halved
 from fastbox.jobs.slicing import Slicing
 from fastbox.kernels.codes import PLAIN
@@ -42,6 +42,8 @@ from fastbox.values.names import CLASS, SCORE
 from fastbox.values.numbers import as_number_from, as_whole
 
 __all__ = ["Evaluated", "evaluate"]
+
+gathering = deferred("fastbox.jobs.gathered")
 
 SAMPLES = 1000  # of a comparison, unless another number is asked for
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
@@ -210,9 +212,9 @@ def evaluate(
     evaluation.collected.widened(geometry)
     classes = joined(plans, score_column, label, by, there)
     files = [file for plan in (plans[0], *plans[2:]) for file in plan.files]
-    gathered = Gathered.of((a, b, *more), plans, score_column, label, classes) if more else None
+    gathered = gathering.Gathered.of((a, b, *more), plans, score_column, label, classes) if more else None
     if gathered is not None:
-        by, classes, plans = BY, gathered.joined, [gathered.plan(plans[0]), plans[1]]
+        by, classes, plans = gathering.BY, gathered.joined, [gathered.plan(plans[0]), plans[1]]
     check_kept(boxes := sum(map(count_boxes, (a, *more))), KEPT + slicing.kept(params))
     if a.fragment is None:
         evaluation.reserve(boxes)
@@ -324,7 +326,7 @@ def _add(
         return found.names.get(name, f"class {name}" if label is not None else "any class")
 
     asked &= ~given.ignore  # by a filter of the rules too
-    found.gallery.add(Seen(chunk, judged, scores, models, evaluation.model_labels, asked, class_name))
+    found.gallery.add(Seen(chunk, judged, scores, models, [*evaluation.model_labels], asked, class_name))
     return judged
 
 

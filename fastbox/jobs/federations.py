@@ -6,13 +6,15 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from fastbox.datasets.image_labels import image_labels, parents_of
+from fastbox._lazy import deferred
 from fastbox.errors import InputError, advice
 from fastbox.evaluation.federated import Federation
 from fastbox.evaluation.params import Params
 from fastbox.tables.source import Source
 
 __all__ = ["federation_of"]
+
+image_labels = deferred("fastbox.datasets.image_labels")
 
 OF_LVIS = "lvis"
 FILES = {OF_LVIS: "lvis_v1_val.json", "open-images": "labels.csv"}
@@ -47,6 +49,6 @@ def federation_of(given: Any, truths: Any, params: Params, hierarchy: Any = None
     elif rule == OF_LVIS:
         found = Federation.read(given)
     else:
-        present, negative = image_labels(given)
+        present, negative = image_labels.image_labels(given)
         found = Federation(negative=negative, present=present)
-    return found if hierarchy is None else replace(found, parents=parents_of(hierarchy))
+    return found if hierarchy is None else replace(found, parents=image_labels.parents_of(hierarchy))

@@ -14,7 +14,8 @@ from fastbox.storage.outputs import check_outputs
 from fastbox.tables import sort as sorter
 from fastbox.tables.columns import read_batches
 from fastbox.tables.frames import listed
-from fastbox.tables.sink import Sink, read_names
+from fastbox.tables.record import read_names
+from fastbox.tables.sink import Sink
 from fastbox.tables.source import Source
 from fastbox.tables.write_back import own_schema, with_schema
 from fastbox.values.arguments import checked

@@ -11,7 +11,7 @@ from typing import Any
 from fastbox._record import dataclass
 from fastbox.arrow.arrays import id_kind
 from fastbox.errors import InputError
-from fastbox.tables.sink import read_names
+from fastbox.tables.record import read_names
 from fastbox.tables.source import Plan
 
 __all__ = ["JoinedClasses", "Renumbered", "joined_classes", "kind_of_classes", "names_of"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections import Counter
@@ -12,30 +11,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from fastbox._lazy import deferred
 from fastbox._record import dataclass
-from fastbox._version import SCHEMA, __version__
-from fastbox.errors import InputError
 from fastbox.parallel import alone
 from fastbox.stages import stage
 from fastbox.storage.folders import check_file, no_folder, sync_folder
-from fastbox.storage.opened import open_parquet
 from fastbox.storage.stores import is_stored, local, upload
 from fastbox.storage.temporary import Temporary, remove_abandoned
 from fastbox.tables.footers import is_fixed
+from fastbox.tables.record import entry_of, plain, record_of
 from fastbox.tables.widths import GroupEnds
 
-__all__ = ["Sink", "Target", "plain", "read_record", "record_entry"]
+__all__ = ["Sink", "Target"]
 
 pq = deferred("pyarrow.parquet")
 tempfile = deferred("tempfile")
 
 StrPath = str | os.PathLike[str]
 
-_KEY = "fastbox"
 _GROUP_ROWS = 262_144
 _GROUP_BYTES = 16 << 20  # of values of no fixed width: a group is in memory three times while it is written
 _BUFFER_BYTES = 1 << 20
@@ -84,6 +79,7 @@ class Sink:
     Examples
     --------
     >>> import pyarrow as pa, tempfile, os
+    >>> from fastbox.tables.record import read_record
     >>> path = os.path.join(tempfile.mkdtemp(), "out.parquet")
     >>> with Sink(path, pa.schema([("value", pa.float32())]), command="example", parameters={}) as sink:
     ...     sink.write(pa.table({"value": pa.array([0.5, 1.0], pa.float32())}))
@@ -107,7 +103,7 @@ class Sink:
         self.schema = schema
         self.rows = 0
         self._compression = compression
-        self._record = _record(command, parameters)
+        self._record = record_of(command, parameters)
         self._is_part = isinstance(path, Target)
         if isinstance(path, Target):
             self._record["fingerprint"] = plain(path.fingerprint)
@@ -205,7 +201,7 @@ class Sink:
         self._wait()
         if self._thread is not None:
             self._thread.shutdown()
-        self._writer.add_key_value_metadata(_entry(self._record | {"rows": self.rows}))
+        self._writer.add_key_value_metadata(entry_of(self._record | {"rows": self.rows}))
         self._writer.close()
         file = self._temporary.file
         file.flush()
@@ -236,54 +232,6 @@ class Sink:
             self._temporary.release()
 
 
-def record_entry(command: str, parameters: Mapping[str, Any], **more: Any) -> dict[str, str]:
-    """Return the entry of the footer with a record, for a file that no :class:`Sink` writes."""
-    return _entry(_record(command, parameters) | plain(more))
-
-
-def _record(command: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {"schema": SCHEMA, "version": __version__, "command": command, "parameters": plain(parameters)}
-
-
-def _entry(record: Mapping[str, Any]) -> dict[str, str]:
-    return {_KEY: json.dumps(record, sort_keys=True)}
-
-
-def read_record(path: StrPath) -> dict[str, Any]:
-    """Return the record in the footer of a file that a :class:`Sink` wrote.
-
-    Raises
-    ------
-    InputError
-        The file can't be read, or has no record: something else wrote it, or it was cut short.
-    """
-    with open_parquet(path) as file:
-        found = (file.metadata.metadata or {}).get(_KEY.encode())
-    if found is None:
-        raise InputError(
-            f"expected a file that fastbox wrote, got {os.fspath(path)} without its record: write it again"
-        )
-    try:
-        record = json.loads(found)
-    except ValueError:
-        record = None
-    inner = ("parameters", "categories")
-    if not isinstance(record, dict) or any(not isinstance(record.get(name, {}), dict) for name in inner):
-        raise InputError(
-            f"expected a file that fastbox wrote, got {os.fspath(path)} with a damaged record: write it again"
-        )
-    return record
-
-
-def read_names(path: StrPath) -> dict[str, str]:
-    """Return the names of classes in the record of a file, by the class as text; an empty dict without names."""
-    try:
-        found = read_record(path).get("categories", {})
-    except InputError:
-        return {}
-    return {str(label): str(name) for label, name in found.items()}
-
-
 def _encodings(schema: pa.Schema) -> dict[str, Any]:
     """Return the encodings: floats byte by byte, int64 as differences of neighbours, all else by dictionary.
 
@@ -308,17 +256,3 @@ def _leaves(field: pa.Field, path: str) -> list[str]:
     if pa.types.is_struct(field.type):
         return [leaf for child in field.type for leaf in _leaves(child, f"{path}.{child.name}")]
     return [path]
-
-
-def plain(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy that JSON holds; raise TypeError at once rather than after hours of writing."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(entries), default=_default))
-    return plain
-
-
-def _default(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise TypeError(f"expected what JSON can hold, got {type(value).__name__}")

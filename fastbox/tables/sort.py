@@ -19,7 +19,8 @@ from fastbox.storage.outputs import check_outputs
 from fastbox.tables.batches import batches_of
 from fastbox.tables.files import filled_files
 from fastbox.tables.footers import row_bytes
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 from fastbox.tables.sorted_runs import SortedRuns
 from fastbox.tables.stream import ahead
 from fastbox.tables.write_back import common_schema, own_schema, with_schema

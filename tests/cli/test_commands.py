@@ -18,7 +18,7 @@ from support.calls import call, columns, images_table, pairs_table, random_boxes
 
 import fastbox
 from fastbox import Boxes, jobs
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

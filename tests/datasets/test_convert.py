@@ -21,7 +21,7 @@ from support.paths import SHARED
 from fastbox.datasets import by_image
 from fastbox.datasets.convert import convert as convert_file
 from fastbox.datasets.formats.coco.records import BATCH
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 EXAMPLE = SHARED / "instances_val2014_100.json"
 

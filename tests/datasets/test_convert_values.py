@@ -15,7 +15,7 @@ from support.coco import convert, result, same_bits, truth
 from fastbox.datasets.convert import convert as convert_file
 from fastbox.errors import InputError, InputWarning
 from fastbox.jobs import evaluate, inspect
-from fastbox.tables.sink import read_names
+from fastbox.tables.record import read_names
 
 
 def written(value: int) -> st.SearchStrategy[str]:

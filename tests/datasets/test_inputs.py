@@ -27,7 +27,7 @@ from fastbox.anchors.resize import Resize
 from fastbox.cli import main
 from fastbox.datasets import by_image
 from fastbox.datasets.as_source import as_source
-from fastbox.datasets.formats import parquet
+from fastbox.datasets import as_table
 from fastbox.fragments import spread
 from fastbox.storage.backed import Backed, Scratch
 from fastbox.tables import in_order
@@ -120,7 +120,7 @@ def test_small_annotations_are_held_in_memory_and_large_ones_in_a_file(
     path.write_text(json.dumps(results))
     for most in (1 << 30, 0):
         monkeypatch.setattr(by_image, "MOST_HELD", most)
-        monkeypatch.setattr(parquet, "MOST_HELD", most)
+        monkeypatch.setattr(as_table, "MOST_HELD", most)
         source = as_source(path)
         assert isinstance(source.path, Backed)
         assert isinstance(source.path.data, str) == (most == 0)

@@ -17,7 +17,7 @@ from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.fragments import spread
 from fastbox.jobs.gathered import names_of_models
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 from fastbox.tables.source import Source
 
 NAMES = ["ant", "bee", "cat"]

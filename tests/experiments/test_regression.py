@@ -18,7 +18,7 @@ from support.paths import WITHOUT_JIT
 
 from fastbox import jobs
 from fastbox.experiments.regression import LOSSES, draw, rates_of
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 RATIOS = np.array([1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4])
 AREAS = np.array([0.5, 0.67, 0.75, 1, 1.33, 1.5, 2])

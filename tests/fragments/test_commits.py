@@ -25,7 +25,8 @@ from fastbox.fragments.claim import is_unfinished
 from fastbox.fragments.engines import threads
 from fastbox.fragments.run import spread
 from fastbox.results.merge import packed
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 
 RUNS = int(os.environ.get("FASTBOX_KILLED_RUNS", "12"))  # each killed twice; 50 by hand
 

@@ -19,7 +19,7 @@ from fastbox.anchors.resize import Resize
 from fastbox.assign.registry import as_rule, rules_of
 from fastbox.assign.rule import MatchRule
 from fastbox.report.figures import coverage as figures_of_coverage
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 GRID = AnchorGrid(strides=[8, 16], sizes=[24, 60], ratios=[0.5, 1, 2])

@@ -19,7 +19,7 @@ import fastbox
 from fastbox import jobs
 from fastbox.jobs import Limits
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 Row = tuple[Any, int | None, str, int | None, float | None]
 

@@ -16,7 +16,8 @@ from support.scenes import NAMES, Scene
 
 from fastbox import Boxes, InputError, Source, jobs
 from fastbox.jobs.inspection.problems import Limits
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 
 FIXED = {"non_finite", "inverted", "zero_side", "duplicate", "out_of_image"}
 AFTER = tuple(f"{name}_after" for name in NAMES["xyxy"])

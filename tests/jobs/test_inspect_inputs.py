@@ -17,7 +17,7 @@ from support.scenes import LIMITS, NAMES, Scene
 from fastbox import InputError, Source, jobs
 from fastbox.jobs import Limits
 from fastbox.jobs.inspection import overlaps
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 
 def test_without_classes_ids_and_sizes_less_is_asked(tmp_path: Path) -> None:

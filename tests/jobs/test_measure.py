@@ -14,7 +14,7 @@ import pytest
 import fastbox
 from fastbox import Boxes, InputError, jobs
 from fastbox.losses.figures import unit_of
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 SIZES = ("x", "y", "w", "h")

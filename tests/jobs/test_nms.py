@@ -17,7 +17,7 @@ from fastbox import InputError, Source
 from fastbox.jobs.nms import nms
 from fastbox.suppression.nms import METHODS, soft_nms
 from fastbox.suppression.nms import nms as kept_of
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 N = 90

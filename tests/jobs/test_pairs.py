@@ -16,7 +16,7 @@ from reference import aligned as naive_aligned
 
 import fastbox
 from fastbox import Boxes, InputError, Source, jobs
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 Row = tuple[int, int | None]

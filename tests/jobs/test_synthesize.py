@@ -20,7 +20,7 @@ from fastbox.datasets import unlisted
 from fastbox.datasets.convert import convert
 from fastbox.jobs.made import CORNERS
 from fastbox.jobs.synthesize import BLOCK, synthesize
-from fastbox.tables.sink import read_record
+from fastbox.tables.record import read_record
 
 NAMES = ("truths", "detections", "pairs")
 

@@ -18,7 +18,7 @@ from fastbox.tables.columns import read_batches
 from fastbox.tables.files import column_names, count_rows, read_whole
 from fastbox.tables.footers import row_bytes
 from fastbox.tables.fragments import cut
-from fastbox.tables.sink import read_names, record_entry
+from fastbox.tables.record import read_names, record_entry
 from fastbox.tables.source import Source, plan
 from fastbox.tables.stream import scan
 

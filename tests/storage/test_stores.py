@@ -19,7 +19,8 @@ import pytest
 from fastbox import InputError, jobs
 from fastbox.fragments import spread
 from fastbox.storage.locate import find_files
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 
 server = pytest.importorskip("moto.server", reason="no S3 server is installed")
 pytestmark = [

@@ -22,7 +22,8 @@ from fastbox.datasets.convert import convert
 from fastbox.fragments import spread
 from fastbox.tables import class_names
 from fastbox.tables.class_names import joined_classes
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 
 NAMES = ("person", "car", "dog", "cat")
 

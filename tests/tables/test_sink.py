@@ -16,7 +16,8 @@ import pytest
 from fastbox.errors import InputError
 from fastbox.storage import temporary
 from fastbox.tables import sink as module
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 
 SCHEMA = pa.schema([("image_id", pa.int64()), ("value", pa.float32())])
 

@@ -21,7 +21,8 @@ from fastbox import InputError, jobs
 from fastbox.cli import main
 from fastbox.storage.backed import Scratch
 from fastbox.tables import sorted_runs
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 
 
 @pytest.mark.parametrize("strings", [False, True])

@@ -22,7 +22,8 @@ from support.faults import table
 from fastbox import InputError, jobs
 from fastbox.fragments.run import spread
 from fastbox.tables import sink as sinks
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 
 
 class Disk:

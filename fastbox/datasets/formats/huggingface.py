@@ -29,7 +29,8 @@ from fastbox.storage.folders import check_folder
 from fastbox.storage.locate import Paths, find_files
 from fastbox.storage.opened import open_parquet
 from fastbox.tables.columns import read_batches
-from fastbox.tables.sink import Sink, read_record
+from fastbox.tables.record import read_record
+from fastbox.tables.sink import Sink
 from fastbox.values.formats import FORMATS
 from fastbox.values.numbers import as_choice
 

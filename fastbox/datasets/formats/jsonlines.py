@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from fastbox._lazy import deferred
-from fastbox.datasets.listing import read_text
 from fastbox.errors import InputError
 from fastbox.values.numbers import EXACT
 
 __all__ = ["ENDINGS", "is_json_lines", "read_json_lines"]
 
+listing = deferred("fastbox.datasets.listing")
 msgspec = deferred("msgspec")
 
 ENDINGS = (".jsonl", ".ndjson")
@@ -31,7 +31,7 @@ def is_json_lines(path: str | os.PathLike[str]) -> bool:
 
 def read_json_lines(path: str) -> pa.Table:
     """Return a file of JSON lines as a table, read whole; ``InputError`` names a line that can't be used."""
-    text = read_text(path)
+    text = listing.read_text(path)
     if not text.strip():
         raise InputError(f"expected a JSON object on each line of {path}, got an empty file: export it again")
     rows = [

@@ -20,7 +20,7 @@ from fastbox.storage.locate import Paths
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.files import column_names
 from fastbox.tables.images import Images
-from fastbox.tables.sink import read_names
+from fastbox.tables.record import read_names
 from fastbox.tables.source import Plan, Source, plan
 from fastbox.tables.stream import scan
 from fastbox.values.names import CLASS, IMAGE, SIZE_COLUMNS, column_of
