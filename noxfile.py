@@ -113,6 +113,7 @@ def oldest(session: nox.Session) -> None:
     pytest = (str(home / "user" / "bin" / "python"), "-m", "pytest", "-q", "-n", "auto")
     warned = ("-W", "default")  # old packages warn of newer ones
     session.run(*pytest, *warned, *OF_PACKAGES, *session.posargs, external=True, env=USER | {"NUMBA_DISABLE_JIT": "1"})
+    session.run(*pytest, *warned, "tests/kernels/test_vectors.py", external=True, env=USER)
 
 
 @nox.session

@@ -12,7 +12,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.device import device, inlined
 
 Box = namedtuple("Box", "x0 y0 x1 y1 area angle")  # angle: 2/pi times atan(width / height), only for CIoU
 
@@ -75,7 +75,7 @@ def ios(a, b, beta):
     return unless_invalid(ratio(intersection(a, b), smaller(a.area, b.area)), a, b)
 
 
-@device
+@inlined
 def giou(a, b, beta):
     """Compute GIoU (Rezatofighi et al., CVPR 2019, algorithm 1)."""
     inter = intersection(a, b)
@@ -85,7 +85,7 @@ def giou(a, b, beta):
     return ratio(inter, union) - ratio(hull - union, hull)
 
 
-@device
+@inlined
 def centre_term(a, b):
     """Compute the squared distance of the centres over the squared diagonal of the hull."""
     half = type(a.x0)(0.5)
@@ -95,13 +95,13 @@ def centre_term(a, b):
     return ratio(dx * dx + dy * dy, w * w + h * h)
 
 
-@device
+@inlined
 def diou(a, b, beta):
     """Compute DIoU (Zheng et al., AAAI 2020)."""
     return iou(a, b, beta) - centre_term(a, b)
 
 
-@device
+@inlined
 def ciou(a, b, beta):
     """Compute CIoU (Zheng et al., AAAI 2020): DIoU less alpha times v, where v compares the aspect ratios."""
     overlap = iou(a, b, beta)
@@ -110,7 +110,7 @@ def ciou(a, b, beta):
     return overlap - centre_term(a, b) - ratio(v * v, type(v)(1) - overlap + v)
 
 
-@device
+@inlined
 def eiou(a, b, beta):
     """Compute EIoU (Zhang et al., Focal and Efficient IoU Loss, 2022)."""
     w, h = hull_sides(a, b)
@@ -125,7 +125,7 @@ def l1(a, b, beta):
     return unless_invalid(near + abs(a.x1 - b.x1) + abs(a.y1 - b.y1), a, b)
 
 
-@device
+@inlined
 def smooth(d, beta):
     """Compute Smooth L1 (Girshick, Fast R-CNN, ICCV 2015): quadratic below beta, linear from beta on."""
     half = type(d)(0.5)
@@ -133,7 +133,7 @@ def smooth(d, beta):
     return half * far * far / beta if far < beta else far - half * beta
 
 
-@device
+@inlined
 def smooth_l1(a, b, beta):
     near = smooth(a.x0 - b.x0, beta) + smooth(a.y0 - b.y0, beta)
     return unless_invalid(near + smooth(a.x1 - b.x1, beta) + smooth(a.y1 - b.y1, beta), a, b)
