@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from types import FunctionType, ModuleType
-from typing import Any, ForwardRef
+from typing import Any
 
 __all__ = ["Annotation", "deferred", "lazy", "modules_of"]
 
@@ -122,7 +122,6 @@ def _unquote(value: Any) -> None:
 def _unquote_function(function: Any) -> None:
     if isinstance(function, FunctionType):
         for name, given in function.__annotations__.items():
-            text = given.__forward_arg__ if isinstance(given, ForwardRef) else given
-            if isinstance(text, str):
-                function.__annotations__[name] = Annotation(text)
+            if isinstance(given, str):
+                function.__annotations__[name] = Annotation(given)
         _unquote_function(getattr(function, "__wrapped__", None))

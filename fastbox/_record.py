@@ -1,13 +1,17 @@
-"""Data classes that share their methods.
+"""Data classes that share their methods, and named tuples whose annotations stay text.
 
 ``dataclasses.dataclass`` writes out and compiles up to six methods for each class, which takes most of a millisecond in
 Python 3.11: a command loads fifty such classes, and spent a tenth of its start there. The methods here are closures and
 take a twentieth of that. The classes are those of ``dataclasses`` otherwise, with its fields and ``replace``.
+
+``typing.NamedTuple`` compiles the annotation of each field, which takes as long as all else that it does. The classes
+here are those of ``collections.namedtuple``, with the annotations, methods and defaults of their bodies.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError
 from operator import attrgetter
@@ -16,11 +20,35 @@ from typing import TYPE_CHECKING, Any
 
 from fastbox._lazy import Annotation
 
-__all__ = ["dataclass"]
+__all__ = ["NamedTuple", "dataclass"]
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
+    from typing import NamedTuple
 else:
+
+    class _Named(type):
+        def __new__(kind, name, bases, body):
+            if not bases:
+                return super().__new__(kind, name, bases, body)
+            notes = body.get("__annotations__", {})
+            defaults = [body[field] for field in notes if field in body]
+            made = namedtuple(name, notes, defaults=defaults, module=body["__module__"])
+            made.__new__.__annotations__ = {field: Annotation(note) for field, note in notes.items()}
+            for member, value in body.items():
+                if member not in notes:
+                    setattr(made, member, value)
+            return made
+
+    class NamedTuple(metaclass=_Named):
+        """A class whose annotated names are the fields of a tuple.
+
+        >>> class Point(NamedTuple):
+        ...     x: int
+        ...     y: int = 0
+        >>> Point(3), Point(3) == (3, 0)
+        (Point(x=3, y=0), True)
+        """
 
     def dataclass(cls=None, /, **options):
         """Make a class a data class; the options are ``init``, ``repr``, ``eq`` and ``frozen`` of ``dataclasses``.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox._lazy import deferred
+from fastbox._record import NamedTuple
 from fastbox.kernels.codes import BINS, FRACTION, KEPT, LOWEST
 
 __all__ = ["Sketch"]

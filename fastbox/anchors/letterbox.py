@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.anchors.presets import PRESETS
 from fastbox.anchors.resize import Resize
 from fastbox.boxes.container import Boxes

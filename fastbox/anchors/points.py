@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.anchors.cell_shapes import as_size, whole
 from fastbox.values.numbers import as_choice, as_number_from
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from fastbox._record import NamedTuple
 from fastbox.values.powers import power_of_two
 
 __all__ = ["COMPARED", "DETECTORS", "PRESETS", "Detector"]

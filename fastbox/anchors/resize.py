@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.boxes.container import Boxes
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.kernels.codes import ROTATED

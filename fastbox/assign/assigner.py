@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from fastbox._record import NamedTuple
 from fastbox.assign.result import Matches
 
 __all__ = ["Assigner"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.anchors.points import PointGrid
 from fastbox.assign.images import sizes_of
 from fastbox.assign.point_rule import PointRule

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.assign.point_rule import PointRule
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.assign import point_codes as codes

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.boxes.container import Boxes
 
 __all__ = ["DTYPES", "Floats", "Kind", "Ragged", "boxes", "heaped", "ragged"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
 from fastbox.evaluation.coco_images import CocoImages, Record, match_images

@@ -22,7 +22,6 @@ from fastbox.arrow.held import typed
 from fastbox.datasets import recognize
 from fastbox.datasets.as_table import keep
 from fastbox.datasets.by_image import by_id
-from fastbox.datasets.formats.jsonlines import is_json_lines, read_json_lines
 from fastbox.datasets.registry import format_named
 from fastbox.errors import InputError, advice
 from fastbox.storage.backed import ROW_FORMATS, Backed, Original, Scratch
@@ -33,7 +32,6 @@ from fastbox.storage.stores import is_stored, local
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import count_rows
 from fastbox.tables.frames import is_frame, kind_of, listed, table_of
-from fastbox.tables.separated import is_separated, read_separated
 from fastbox.tables.source import Source, boxes_in
 from fastbox.values.labels import once
 from fastbox.values.names import IMAGE, Usual, are_exact, column_of
@@ -41,7 +39,9 @@ from fastbox.values.names import IMAGE, Usual, are_exact, column_of
 __all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
 
 in_order = deferred("fastbox.tables.in_order")
+jsonlines = deferred("fastbox.datasets.formats.jsonlines")
 pq = deferred("pyarrow.parquet")
+separated = deferred("fastbox.tables.separated")
 
 # A source, a path or several, Boxes, a dict of arrays, or anything with the Arrow C interface, which no type tells.
 Given: TypeAlias = Any
@@ -94,7 +94,7 @@ def as_source(given: Given, name: str = "table") -> Source:
 def has_rows(given: Given) -> bool:
     """Tell whether a path is a CSV or JSON lines file that is a table, rather than annotations in a format."""
     name = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
-    return (is_separated(name) or is_json_lines(name)) and _format(name) in ROW_FORMATS
+    return (separated.is_separated(name) or jsonlines.is_json_lines(name)) and _format(name) in ROW_FORMATS
 
 
 def resolved(sources: Sequence[Source], wanted: str) -> tuple[str, list[Source]]:
@@ -205,9 +205,9 @@ def _format(name: str) -> str:
     try:
         return recognize.format_of(name)
     except InputError:
-        if is_separated(name):
+        if separated.is_separated(name):
             return "csv"
-        if is_json_lines(name) and os.path.isfile(name):
+        if jsonlines.is_json_lines(name) and os.path.isfile(name):
             return "jsonl"
         if os.path.isdir(name) and not os.listdir(name):
             return "parquet"  # its reader says that the folder has no table
@@ -225,10 +225,10 @@ def _of_rows(name: str, format: str) -> Backed:
     """Read a file whose rows are the rows of a table, without a change."""
     scratch = Scratch()
     if format == "csv":
-        data = read_separated(name, scratch)
+        data = separated.read_separated(name, scratch)
     else:
         data = os.fspath(scratch)
-        pq.write_table(read_json_lines(name), data)
+        pq.write_table(jsonlines.read_json_lines(name), data)
     return Backed.of(name, data, format, state=state_of(name), scratch=scratch)
 
 

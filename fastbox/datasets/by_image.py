@@ -6,7 +6,7 @@ import contextlib
 import mmap
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox._lazy import deferred
+from fastbox._record import NamedTuple
 from fastbox.arrow.arrays import array_of, is_number
 from fastbox.datasets.dataset import COORDINATES, Dataset, format_of, names_in
 from fastbox.errors import InputError
-from fastbox.storage.folders import check_name
-from fastbox.storage.pictures import stem_of
 from fastbox.values.formats import one_nan
 from fastbox.values.groups import order_of, stable
 
 __all__ = ["MOST_HELD", "Group", "by_id", "coordinates", "file_stems", "grouped", "numbers", "taken", "whole_numbers"]
 
 pc = deferred("pyarrow.compute")
+folders = deferred("fastbox.storage.folders")
+pictures = deferred("fastbox.storage.pictures")
 tempfile = deferred("tempfile")
 
 SPAN = 1 << 20  # between the least and the greatest image id: a table of all ids in between is small
@@ -214,9 +215,9 @@ def file_stems(images: pa.Table, *, ids: bool) -> list[str]:
     keys, names = images["image_id"].to_pylist(), images["file_name"].to_pylist()
     if ids and pa.types.is_string(images["image_id"].type):
         names = [None] * len(keys)
-    stems = [str(key) if name is None else stem_of(name) for key, name in zip(keys, names, strict=True)]
+    stems = [str(key) if name is None else pictures.stem_of(name) for key, name in zip(keys, names, strict=True)]
     for stem in stems:
-        check_name(stem)
+        folders.check_name(stem)
     return stems
 
 

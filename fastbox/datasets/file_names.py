@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from fastbox._lazy import deferred
+from fastbox._record import NamedTuple
 from fastbox.datasets.as_source import Given, as_source
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import find_files

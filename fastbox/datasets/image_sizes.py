@@ -6,11 +6,12 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from fastbox._lazy import deferred
+from fastbox._record import NamedTuple
 from fastbox.datasets.dataset import IMAGES, images_schema
 from fastbox.datasets.listing import find, read_text
 from fastbox.errors import InputError, InputWarning, advice

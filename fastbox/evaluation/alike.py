@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from fastbox._record import NamedTuple
 
 __all__ = ["Apart", "alike", "apart", "spellings"]
 

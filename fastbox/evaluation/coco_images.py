@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.kept_boxes import KeptBoxes
 from fastbox.evaluation.matching import Found, Wanted, words_shape

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.evaluation.bootstrap import interval
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.curves import NOTHING, Floats

@@ -6,10 +6,11 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastbox._record import NamedTuple
 
 __all__ = ["SIDES", "Condition", "conditions", "met"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.evaluation.curves import NOTHING, Floats, Ranked, Traced
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.shapes import Shapes
 from fastbox.kernels.codes import MATCHED, PLAIN, THRESHOLDS_PER_WORD, UNCOUNTED

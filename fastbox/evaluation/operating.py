@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.evaluation.curves import Floats, Ranked
 from fastbox.kernels.codes import THRESHOLDS_PER_WORD
 

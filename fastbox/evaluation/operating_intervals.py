@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.evaluation.bootstrap import HELD, LENT, Weights
 from fastbox.evaluation.curves import Floats, Ranked
 from fastbox.evaluation.streamed import number

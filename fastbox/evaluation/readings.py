@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.boxes.base import Collection
 from fastbox.evaluation.shapes import Columns, read_as
 from fastbox.evaluation.sides import Detections, GroundTruths, Images

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastbox._lazy import modules_of
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.evaluation import protocols as home
 from fastbox.values.numbers import as_choice
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.evaluation.bootstrap import draw, interval, resample
 from fastbox.evaluation.collected import Collected
 from fastbox.evaluation.curves import Ranked, Traced

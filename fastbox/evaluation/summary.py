@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from fastbox._record import NamedTuple
 from fastbox._version import SCHEMA
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import NO_LIMIT

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.arrow.frame import Frame, read_frame
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError

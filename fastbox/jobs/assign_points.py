@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.anchors import PointGrid
 from fastbox.anchors.resize import Resize
 from fastbox.arrow import columns

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox.arrow.arrays import id_kind
 from fastbox.arrow.columns import coded_column
@@ -25,11 +26,12 @@ from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
 from fastbox.tables.columns import read_batches
 from fastbox.tables.files import column_names
-from fastbox.tables.fragments import extremes
 from fastbox.tables.source import Plan, Source
 from fastbox.values.groups import values_of_rows
 
 __all__ = ["Read", "check_listed", "dropped", "further_columns", "has", "joined", "unfit"]
+
+fragments = deferred("fastbox.tables.fragments")
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
 DROPPED = {"images": "truths of images", "classes": "truths of classes", "detections": "detections of classes"}
@@ -229,7 +231,7 @@ def _models(source: Source, file: str, used: Collection[str | None]) -> list[str
 
 def _extremes(path: Any, name: str) -> tuple[Any, Any]:
     """Return the least and the greatest label of a column by the footers, else any two different labels."""
-    low, high = extremes(path, name)
+    low, high = fragments.extremes(path, name)
     if low is not None:
         return low, high
     seen: set[Any] = set()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.arrow.columns import schema_of
 from fastbox.arrow.turned import coordinate_names, metadata_of
 from fastbox.values.formats import COORDINATES

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.arrow import columns
 from fastbox.boxes.container import Boxes, grouped
 from fastbox.errors import InputError

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.anchors import POINT_PRESETS, PRESETS, AnchorGrid, PointGrid
 from fastbox.anchors.letterbox import PADS, Letterbox, letterbox_of, own_size
 from fastbox.anchors.presets import DETECTORS

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import chain
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.kernels.codes import BLOCK
 from fastbox.ops.checks import STREAMED_BYTES, output
 from fastbox.values.numbers import as_floats, in_dtype

@@ -6,12 +6,13 @@ kernels copy tiles.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.boxes.base import Collection
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.kernels.codes import PLAIN, QUADS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from fastbox._record import NamedTuple
 from fastbox.kernels.metrics import title_of
 
 __all__ = ["BACKGROUND", "Confused", "most_confused", "said"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import weakref
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastbox._lazy import deferred
+from fastbox._record import NamedTuple
 from fastbox.errors import InputError
 from fastbox.storage.in_memory import InMemory
 from fastbox.storage.temporary import TemporaryFolder

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.codes import CONFIDENCES
 from fastbox.suppression.segments import as_scores, as_threshold, image_bounds, kept_rows, order, segments

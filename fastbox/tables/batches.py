@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.arrow.arrays import Place
 from fastbox.arrow.layouts import BoxColumns, rows_as_boxes, to_columns
 from fastbox.errors import InputError, brief

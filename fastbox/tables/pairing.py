@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pyarrow as pa
 
+from fastbox._record import NamedTuple
 from fastbox.arrow.find import find_boxes
 from fastbox.arrow.layouts import BoxColumns
 from fastbox.errors import InputError, advice

@@ -11,13 +11,13 @@ import json
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.arrow.arrays import Place, image_runs, one_chunk, unsorted
 from fastbox.errors import InputError
 from fastbox.storage.locate import find_files

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from fastbox._record import NamedTuple
 from fastbox.anchors.points import PointGrid
 from fastbox.assign.match import match
 from fastbox.assign.point_rule import PointRule

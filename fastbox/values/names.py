@@ -6,8 +6,8 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
+from fastbox._record import NamedTuple
 from fastbox.errors import InputError, advice
 
 __all__ = [

@@ -25,9 +25,8 @@ from fastbox import InputError, Source, jobs
 from fastbox.anchors import AnchorGrid
 from fastbox.anchors.resize import Resize
 from fastbox.cli import main
-from fastbox.datasets import by_image
+from fastbox.datasets import as_table, by_image
 from fastbox.datasets.as_source import as_source
-from fastbox.datasets import as_table
 from fastbox.fragments import spread
 from fastbox.storage.backed import Backed, Scratch
 from fastbox.tables import in_order

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import typing
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, field
 from typing import Any
@@ -116,3 +117,69 @@ def test_a_subclass_has_the_signature_of_its_own_init() -> None:
 
     assert list(inspect.signature(Less).parameters) == ["c"]
     assert Less(2.5).a == 2
+
+
+class Theirs(typing.NamedTuple):
+    """A point.
+
+    Its own words.
+    """
+
+    x: int
+    y: list[int] = []  # noqa: RUF012 - a default of a tuple
+    z: Any = 1
+
+    @property
+    def double(self) -> int:
+        return 2 * self.x
+
+    @classmethod
+    def of(cls, x: int) -> Any:
+        return cls(x)
+
+    def __add__(self, other: Any) -> Any:
+        return self._replace(x=self.x + other.x)
+
+
+class Ours(_record.NamedTuple):
+    """A point.
+
+    Its own words.
+    """
+
+    x: int
+    y: list[int] = []  # noqa: RUF012 - a default of a tuple
+    z: Any = 1
+
+    @property
+    def double(self) -> int:
+        return 2 * self.x
+
+    @classmethod
+    def of(cls, x: int) -> Any:
+        return cls(x)
+
+    def __add__(self, other: Any) -> Any:
+        return self._replace(x=self.x + other.x)
+
+
+def test_a_named_tuple_is_that_of_typing() -> None:
+    theirs: Any = Theirs
+    ours: Any = Ours
+    assert ours(3) == theirs(3) == (3, [], 1)
+    assert hash(ours(1, ())) == hash(theirs(1, ()))
+    assert repr(ours(3)) == repr(theirs(3)).replace("Theirs", "Ours")
+    assert ours(3) + ours.of(4) == theirs(3) + theirs.of(4) == (7, [], 1)
+    assert ours(3).double == theirs(3).double == 6
+    for name in ("_fields", "_field_defaults", "__doc__", "__slots__", "__match_args__"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.__mro__[1:] == theirs.__mro__[1:]
+    assert typing.get_type_hints(ours) == typing.get_type_hints(theirs)
+    assert (ours.__module__, ours.__qualname__) == (__name__, "Ours")
+    assert pickle.loads(pickle.dumps(ours(3))) == ours(3)
+    assert type(copy.copy(ours(3))) is ours
+    assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
+    with pytest.raises(TypeError, match="x"):
+        ours()
+    with pytest.raises(AttributeError):
+        ours(3).w = 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.assign.assigner import Assigner
 from fastbox.assign.images import images_of, sizes_of
 from fastbox.assign.result import Matches

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.anchors.points import PointGrid
 from fastbox.assign.assigner import Assigner
 from fastbox.assign.assigners.iou_rule import ASSIGNER as ANCHORED

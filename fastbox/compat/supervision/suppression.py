@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.boxes.container import Boxes, grouped
 from fastbox.compat.supervision.metric import OverlapMetric, as_metric
 from fastbox.compat.supervision.rounding import above, from_on

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox._record import dataclass
+from fastbox._record import NamedTuple, dataclass
 from fastbox.boxes.container import Boxes
 from fastbox.compat.torchmetrics.overlaps import ious
 from fastbox.evaluation.core import Evaluation

@@ -7,11 +7,12 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
+from fastbox._record import NamedTuple
 from fastbox.datasets.by_image import Group, file_stems, grouped, whole_numbers
 from fastbox.datasets.categories import Names, Numbering, named, numbered
 from fastbox.datasets.dataset import BATCH_ROWS, Dataset, boxes_schema

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.datasets.by_image import Group, coordinates, file_stems, grouped, numbers, whole_numbers
 from fastbox.datasets.categories import Names, Numbering, named, numbered
 from fastbox.datasets.dataset import BATCH_ROWS, COORDINATES, Dataset, boxes_schema, format_of, names_in

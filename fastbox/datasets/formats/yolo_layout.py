@@ -6,8 +6,9 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from fastbox._record import NamedTuple
 from fastbox.datasets.categories import load_yaml
 from fastbox.datasets.formats.yolo_lines import begins_with_numbers
 from fastbox.datasets.image_sizes import Found, Sizes, images_in, sizes_from

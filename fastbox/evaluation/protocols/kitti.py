@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.evaluation.curves import NOTHING, Floats, Traced
 from fastbox.evaluation.matching import Found, Wanted
 from fastbox.evaluation.params import Params

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.evaluation.matching import BACKGROUND, FOREGROUND
 from fastbox.evaluation.shapes import Columns, areas_of, invalid, sided, unmatchable
 from fastbox.evaluation.sides import Detections, GroundTruths, Images

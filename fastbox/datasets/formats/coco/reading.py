@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastbox._record import NamedTuple
 from fastbox.arrow.arrays import array_of
 from fastbox.datasets.dataset import COORDINATES, Dataset, images_schema
 from fastbox.datasets.formats.coco.scan import (

@@ -8,10 +8,11 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from fastbox._record import NamedTuple
 from fastbox.datasets.formats.coco.fields import Unusable, element_of
 from fastbox.errors import InputError, not_utf8
 from fastbox.storage.windows import NOT_UNPACKED, open_unpacked

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from itertools import pairwise
 from operator import and_, or_
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox._record import NamedTuple
 from fastbox.kernels.json.codes import (
     AT,
     BOX,
