@@ -124,8 +124,8 @@ def kernel(module: str, name: str, dtype: np.dtype[Any], metric: str = "") -> Ca
     return found
 
 
-def compile_together(versions: Sequence[tuple[str, str, str]]) -> None:
-    """Compile kernels side by side that a command needs for float64, at the first run of the command on a machine.
+def compile_together(versions: Sequence[tuple[str, str, str]], dtype: Any = np.float64) -> None:
+    """Compile kernels side by side that a command needs for a dtype, at the first run of the command on a machine.
 
     Parameters
     ----------
@@ -135,8 +135,7 @@ def compile_together(versions: Sequence[tuple[str, str, str]]) -> None:
     if forks.allowed and get_num_threads() > 1 and threading.current_thread() is threading.main_thread():
         from fastbox.kernels.build import together as compiling
 
-        f8 = np.dtype(np.float64)
-        wanted = [(getattr(kernels(module), name), f8, metric) for module, name, metric in versions]
+        wanted = [(getattr(kernels(module), name), np.dtype(dtype), metric) for module, name, metric in versions]
         with stage("compile"):
             compiling.compile_together(wanted, get_num_threads())
 

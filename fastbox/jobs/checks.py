@@ -29,14 +29,15 @@ def check_images(plans: Iterable[Plan], work: str) -> None:
             )
 
 
-def check_metrics(metrics: Iterable[str], *boxes: BoxColumns) -> None:
-    """Refuse metrics that the boxes in some columns do not have."""
+def check_metrics(metrics: Iterable[str], *boxes: BoxColumns) -> str:
+    """Refuse metrics that the boxes in some columns do not have; return the geometry of these boxes."""
     sides = _empty(boxes)
     for name in metrics:
         try:
             check_metric(name, *sides)
         except ValueError as error:
             raise InputError(str(error)) from None
+    return geometry_of(*sides)
 
 
 def matched_geometry(params: Params, *boxes: BoxColumns) -> str:

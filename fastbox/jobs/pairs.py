@@ -21,10 +21,12 @@ from fastbox.errors import InputError, advice
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_metrics
 from fastbox.jobs.pairing import PAIR, Block, Question, blocks
+from fastbox.kernels.codes import PLAIN
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
 from fastbox.ops import search as ops
 from fastbox.ops.result import Pairs
+from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
@@ -195,7 +197,7 @@ def pairs(
     b = None if truths is None else Source.carrying(truths, label)
     plans = plans_of(*(source for source in (a, b) if source is not None))
     check_images(plans, "pairs are sought")
-    check_metrics(asked.metrics, *(own.boxes for own in plans))
+    geometry = check_metrics(asked.metrics, *(own.boxes for own in plans))
     if label is not None:
         joined = joined_classes([found.files for found in plans], kind_of_classes(plans, label))
         asked = replace(asked, label=label, joined=joined)
@@ -206,6 +208,11 @@ def pairs(
     schema = _schema(plans, asked.metrics, carried, boxes)
     files = {"detections": plans[0].files, "truths": plans[1].files if b is not None else None}
     most = most_of(PAIR + plans[0].carried)
+    if geometry == PLAIN:
+        first, *further = asked.metrics
+        needed = ("compare.dense", "BEST" if best else "PAIRS", first)
+        others = [("compare.aligned", "ALIGNED", name) for name in further]
+        compile_together((needed, *others), np.result_type(*(own.dtype for own in plans)))
     with Output(out, schema, command="pairs", parameters=files | asked.parameters(), progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             paired = np.zeros(len(chunk.a), np.bool_)

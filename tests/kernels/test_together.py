@@ -87,9 +87,15 @@ def test_only_a_process_of_the_command_line_forks(python: Any, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_evaluate_gives_the_same_with_one_process_and_two(python: Any, tmp_path: Path) -> None:
-    command = ["evaluate", "data/detections.parquet", "data/truths.parquet", "--json"]
-    code = f"import sys; sys.argv = ['fastbox', *{command!r}]\nfrom fastbox.__main__ import main\nmain()"
+@pytest.mark.parametrize(
+    ("command", "kernels"),
+    [("evaluate", 6), ("pairs --metrics iou,giou,smooth_l1", 5), ("pairs --best --metrics giou,iou", 3)],
+)
+def test_a_command_gives_the_same_with_one_process_and_two(
+    python: Any, tmp_path: Path, command: str, kernels: int
+) -> None:
+    words = [*command.split(), "data/detections.parquet", "data/truths.parquet", "--json"]
+    code = f"import sys; sys.argv = ['fastbox', *{words!r}]\nfrom fastbox.__main__ import main\nmain()"
     found = []
     for processors in ("1", "2"):
         folder = tmp_path / processors
@@ -97,7 +103,7 @@ def test_evaluate_gives_the_same_with_one_process_and_two(python: Any, tmp_path:
         files = {file.name.rsplit(".", 2)[0] for file in folder.rglob("*.kernel")}
         found.append((done.stdout, files))
     assert found[0] == found[1]
-    assert len(found[0][1]) == 6
+    assert len(found[0][1]) == kernels
 
 
 SHORTCUTS = """
