@@ -81,10 +81,10 @@ class Added:
         numbers: Mapping[str, ArrayLike] | None = None,
     ) -> Judged:
         """Add whole images, given as :func:`evaluate` takes them; return the matches of the detections, read-only."""
-        given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
-        given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}
         from fastbox.evaluation.given import coded
 
+        given: dict[str, Any] = {"classes": classes, "truth_classes": truth_classes, "models": models}
+        given |= {"crowd": crowd, "ignore": ignore, "areas": areas, "numbers": numbers}
         return self.add_coded(*coded(self.collected, detections, scores, truths, given))
 
     def code_classes(self, labels: Iterable[Any]) -> NDArray[np.int64]:
