@@ -66,8 +66,11 @@ def check_rows(rows: int) -> None:
 def ahead(items: Generator[Item]) -> Generator[Item]:
     """Yield from a generator that runs in a thread, one item ahead; closing also stops and closes that generator."""
     taken = threading.Lock()
+    reader = 0
 
     def step() -> list[Item]:
+        nonlocal reader
+        reader = threading.get_ident()
         with taken, stage("decode"):
             return list(islice(items, 1))
 
@@ -88,9 +91,12 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
             coming = thread.submit(step)
             yield found.pop()
     finally:
-        thread.shutdown(cancel_futures=True)
-        with taken:  # shutdown does not wait for a thread whose start an interrupt cut short
-            items.close()
+        if threading.get_ident() == reader:  # collected as garbage in the thread that reads, whose end closes the items
+            thread.shutdown(wait=False, cancel_futures=True)
+        else:
+            thread.shutdown(cancel_futures=True)
+            with taken:  # shutdown does not wait for a thread whose start an interrupt cut short
+                items.close()
 
 
 def _with_warnings(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:

@@ -168,3 +168,28 @@ def test_an_interrupt_while_the_reader_starts_waits_for_it(monkeypatch: pytest.M
     with pytest.raises(KeyboardInterrupt):
         next(stream.ahead(items()))
     assert closed == [True]
+
+
+def test_a_reader_that_is_collected_by_its_own_thread_ends() -> None:
+    dropped, closed = threading.Event(), threading.Event()
+
+    def items() -> Generator[int]:
+        try:
+            yield 1
+            dropped.wait()
+            gc.collect()
+            yield 2
+        finally:
+            closed.set()
+
+    gc.collect()
+    gc.disable()
+    try:
+        held: list[Any] = [stream.ahead(items())]
+        assert next(held[0]) == 1
+        held.append(held)  # as an error and its traceback hold each other
+        del held
+        dropped.set()
+        assert closed.wait(20)
+    finally:
+        gc.enable()
