@@ -319,11 +319,11 @@ def _add(
     )
     if found.gallery is None:
         return judged
-    sides = {"found": kinds, "truth": truth_kinds}
+    sides, names, labels = {"found": kinds, "truth": truth_kinds}, found.names, evaluation.class_labels
 
-    def class_name(side: str, row: int) -> str:
-        name = str(evaluation.class_labels[sides[side][row]])
-        return found.names.get(name, f"class {name}" if label is not None else "any class")
+    def class_name(side: str, row: int) -> str:  # without the result, which holds this function until it is called
+        name = str(labels[sides[side][row]])
+        return names.get(name, f"class {name}" if label is not None else "any class")
 
     asked &= ~given.ignore  # by a filter of the rules too
     found.gallery.add(Seen(chunk, judged, scores, models, [*evaluation.model_labels], asked, class_name))

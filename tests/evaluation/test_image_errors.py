@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
+import weakref
 from typing import Any
 
 import numpy as np
@@ -141,6 +143,18 @@ def test_examples_are_drawn_when_they_are_asked_for_and_are_the_same(monkeypatch
     assert drawn and at_once.gallery is not None
     assert pickle.loads(pickle.dumps(sent.gallery)).of() == late.gallery.of() == at_once.gallery.of()
     assert len(late.gallery.of()) > 2
+
+
+def test_a_result_whose_examples_wait_is_freed_at_once() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        found = jobs.evaluate(*TABLES)
+        alive = weakref.ref(found.gallery)
+        del found
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("rule", ["coco", "voc12"])
