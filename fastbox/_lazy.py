@@ -94,7 +94,7 @@ def lazy(package: str, homes: Mapping[str, Sequence[str]], needs: Mapping[str, s
         def __setattr__(self, name: str, value: Any) -> None:
             # An import binds each module in its package: that must not hide the function of the same name.
             if not (isinstance(value, ModuleType) and name in known and known[name] not in whole):
-                if not isinstance(value, ModuleType) or value.__name__ in homes:
+                if not isinstance(value, ModuleType) or value.__name__ in homes:  # others offer no public name
                     _unquote(value)
                 super().__setattr__(name, value)
 

@@ -131,6 +131,8 @@ def compile_together(versions: Sequence[tuple[str, str, str]], dtype: Any = np.f
     ----------
     versions
         The module, the name and the metric of each kernel, as :mod:`fastbox.kernels.build.together` takes them.
+    dtype
+        Of the boxes that all of them take.
     """
     if forks.allowed and get_num_threads() > 1 and threading.current_thread() is threading.main_thread():
         from fastbox.kernels.build import together as compiling

@@ -308,9 +308,9 @@ class Output:
         parameters: Mapping[str, Any],
         progress: Callable[[int], object] | None = None,
     ) -> None:
-        self.schema = schema
+        self.schema, self._progress = schema, progress
         self._sink = None if out is None else sink.Sink(out, schema, command=command, parameters=parameters)
-        self._is_part, self._progress = out is not None and isinstance(out, sink.Target), progress
+        self._is_part = out is not None and isinstance(out, sink.Target)
 
     def __enter__(self) -> Output:
         if self._sink is not None:

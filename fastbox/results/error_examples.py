@@ -39,8 +39,9 @@ Kept: TypeAlias = "list[tuple[float, int, Example]]"
 class Seen:
     """A chunk with its matches: detections with scores and models, and a mask of the truths that are to be found.
 
-    ``models`` are places among ``labels``; ``class_name`` returns the class of a row of ``"found"`` or ``"truth"``. The
-    labels are written beside detections that are drawn if they are to be ``told``.
+    ``models`` are places among ``labels``, those that were known when the chunk was added; ``class_name`` returns the
+    class of a row of ``"found"`` or ``"truth"``. The labels are written beside detections that are drawn if they are to
+    be ``told``.
     """
 
     chunk: Chunk
