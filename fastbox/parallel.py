@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fastbox.kernels.build import forks
 from fastbox.stages import current, stage
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 __all__ = [
-    "Span", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "kernel", "kernels", "run",
-    "run_blocks", "run_calls", "set_num_threads", "threads_here", "together",
+    "Span", "Version", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "kernel", "kernels",
+    "run", "run_blocks", "run_calls", "set_num_threads", "threads_here", "together",
 ]  # fmt: skip
 
 R = TypeVar("R")
 
 Span = tuple[int, int, int]  # an image, and the rows of a to do from there: first and last
+Version = tuple[str, str, DTypeLike, str]  # a kernel: its module, its name, and the dtype and the metric it is made for
 
 ENVIRONMENT = "FASTBOX_NUM_THREADS"
 
@@ -124,20 +125,18 @@ def kernel(module: str, name: str, dtype: np.dtype[Any], metric: str = "") -> Ca
     return found
 
 
-def compile_together(versions: Sequence[tuple[str, str, str]], dtype: Any = np.float64) -> None:
-    """Compile kernels side by side that a command needs for a dtype, at the first run of the command on a machine.
+def compile_together(versions: Sequence[Version]) -> None:
+    """Compile the kernels that a command needs side by side, at the first run of the command on a machine.
 
     Parameters
     ----------
     versions
-        The module, the name and the metric of each kernel, as :mod:`fastbox.kernels.build.together` takes them.
-    dtype
-        Of the boxes that all of them take.
+        The kernels, in the order in which :mod:`fastbox.kernels.build.together` takes them.
     """
-    if forks.allowed and get_num_threads() > 1 and threading.current_thread() is threading.main_thread():
+    if versions and forks.allowed and get_num_threads() > 1 and threading.current_thread() is threading.main_thread():
         from fastbox.kernels.build import together as compiling
 
-        wanted = [(getattr(kernels(module), name), np.dtype(dtype), metric) for module, name, metric in versions]
+        wanted = [(getattr(kernels(module), name), np.dtype(dtype), metric) for module, name, dtype, metric in versions]
         with stage("compile"):
             compiling.compile_together(wanted, get_num_threads())
 

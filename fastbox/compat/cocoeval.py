@@ -29,9 +29,9 @@ __all__ = ["COCO", "COCOeval", "Params", "Patch", "patch", "unpatch"]
 
 # The kernels of every evaluation, in descending order of the time of compiling.
 KERNELS = (
-    ("evaluate.match", "MATCH", ""),
-    ("evaluate.curves", "TRACE", ""),
-    ("common.sorting", "SORT", ""),
+    ("evaluate.match", "MATCH", np.float64, ""),
+    ("evaluate.curves", "TRACE", np.float64, ""),
+    ("common.sorting", "SORT", np.float64, ""),
 )
 
 

@@ -25,7 +25,7 @@ from fastbox.jobs.checks import check_flags, check_images, check_labels, check_n
 from fastbox.jobs.letterboxed import Letterboxed
 from fastbox.jobs.settings import Inputs, Setting, settings_of
 from fastbox.jobs.starved import Starved, starved_schema, starved_table
-from fastbox.parallel import threads_here
+from fastbox.parallel import compile_together, threads_here
 from fastbox.result import Invalid, Result, Row, Rules
 from fastbox.results.point_counts import PointCounts, Seen
 from fastbox.results.point_examples import Drawn, PointExamples
@@ -174,6 +174,7 @@ def candidates(
     sized = any(setting.letterbox.pad != "none" for setting in settings)
     source = Source.carrying(truths, *(size_columns(truths) if sized else ()), ignore_column, class_column)
     found_plan = check_truths(plan(source), sized, ignore_column, class_column)
+    compile_together([("assign.points", name, found_plan.dtype, "") for name in ("COUNT", "SHARE")])
     found = CandidateCounts(rules=_rules(settings, far, ignore_column, class_column))
     found.settings = {setting.key: _counts_of(setting, far) for setting in settings}
     if report is not None:

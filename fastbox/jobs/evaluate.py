@@ -30,7 +30,7 @@ from fastbox.jobs.progress import halved
 from fastbox.jobs.slicing import Slicing
 from fastbox.kernels.codes import PLAIN
 from fastbox.memory import check_kept
-from fastbox.parallel import compile_together
+from fastbox.parallel import Version, compile_together
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import match_batch, match_schema
 from fastbox.tables.chunk import ROWS, Chunk
@@ -49,15 +49,17 @@ SAMPLES = 1000  # of a comparison, unless another number is asked for
 KEPT_CLASS = 4096  # bytes that a class takes in the end: 3,600 were measured
 KEPT = 256  # bytes that a detection takes until the end, and when all are put in order: 90 to 220 were measured
 
+F8 = np.dtype(np.float64)
+
 # The kernels of samples, of which the first takes longest to compile.
-OF_SAMPLES = ("evaluate.bootstrap", "RESAMPLE", ""), ("evaluate.best_scores", "BEST_SCORES", "")
+OF_SAMPLES = ("evaluate.bootstrap", "RESAMPLE", F8, ""), ("evaluate.best_scores", "BEST_SCORES", F8, "")
 
 # The kernels of every evaluation, module by module, in descending order of the time of compiling.
-TRACE, SORT = ("evaluate.curves", "TRACE", ""), ("common.sorting", "SORT", "")
+TRACE, SORT = ("evaluate.curves", "TRACE", F8, ""), ("common.sorting", "SORT", F8, "")
 KERNELS = (
-    ("evaluate.match", "MATCH", ""),
-    ("evaluate.tide", "CLASSIFY_ERRORS", ""),
-    ("evaluate.hits", "MEASURE_HITS", ""),
+    ("evaluate.match", "MATCH", F8, ""),
+    ("evaluate.tide", "CLASSIFY_ERRORS", F8, ""),
+    ("evaluate.hits", "MEASURE_HITS", F8, ""),
     TRACE,
     SORT,
 )
@@ -249,13 +251,13 @@ def evaluate(
     return found
 
 
-def _kernels(params: Params, geometry: str) -> Sequence[tuple[str, str, str]]:
+def _kernels(params: Params, geometry: str) -> Sequence[Version]:
     """Return the kernels of an evaluation of boxes of a geometry."""
     if geometry == PLAIN:
         return KERNELS
     match = "MATCH_ANY" if params.record.takes == "any" else "MATCH"
-    own = [(f"evaluate.{geometry}", name, params.metric) for name in (match, "CLASSIFY_ERRORS")]
-    return *own, (f"compare.{geometry}", "PACK", ""), TRACE, SORT
+    own: list[Version] = [(f"evaluate.{geometry}", name, F8, params.metric) for name in (match, "CLASSIFY_ERRORS")]
+    return *own, (f"compare.{geometry}", "PACK", F8, ""), TRACE, SORT
 
 
 def _samples(params: Params, samples: int, compare: bool) -> int:

@@ -17,6 +17,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_numbers
+from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
 from fastbox.tables.chunk import ROWS, Chunk
@@ -149,7 +150,9 @@ def fuse(
     nothing = np.zeros(0)
     if weights is not None and len(weights) != len(sources):
         raise ValueError(f"expected a weight for each of {len(sources)} tables, got {len(weights)}")
-    weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)
+    weighted_boxes_fusion(Boxes([]), nothing, models=nothing.astype(int), **options)  # refuses invalid options
+    dtype = np.result_type(*(found.dtype for found in plans))
+    compile_together([("suppress.fusion", "FUSE", dtype, ""), ("common.sorting", "SORT", np.float64, "")])
 
     # All models count, also in a chunk in which the last models found nothing.
     trust = [1.0] * len(sources) if weights is None else weights

@@ -27,6 +27,7 @@ from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.losses.names import LOSSES, PARAMETERS, check_name
 from fastbox.ops import search as ops
 from fastbox.ops.metrics import ROTATED_METRICS
+from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
 from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
@@ -184,7 +185,10 @@ def measure(
     rotated = pred_at.rotated or target_at.rotated
     if rotated and tuple(metrics) == DEFAULT:
         metrics = [name for name in DEFAULT if name in ROTATED_METRICS]
-    check_metrics([name for name in metrics if rotated or name not in LOSSES], pred_at, target_at)
+    plain = [name for name in metrics if name not in LOSSES]
+    check_metrics(metrics if rotated else plain, pred_at, target_at)
+    if not rotated:
+        compile_together([("compare.aligned", "ALIGNED", dtype, name) for name in plain])
     new = _new_columns(metrics, its_format if grad else None)
     kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in new]
     for name in kept:

@@ -18,6 +18,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import Output, job
 from fastbox.jobs.checks import check_images, check_labels, check_numbers
+from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
 from fastbox.storage.opened import open_parquet
 from fastbox.suppression import nms as suppression
@@ -157,6 +158,9 @@ def nms(
     planned = _checked(plan(source), score_column, label, soft is not None)
     suppress = _suppression(soft, iou_threshold, sigma, least)
     suppress(Boxes([]), np.zeros(0), None)  # invalid options are refused before a file is made
+    if not planned.boxes.rotated:
+        resolve = ("suppress.nms", "RESOLVE_SEGMENTS", planned.dtype, "hard" if soft is None else "soft")
+        compile_together([resolve, ("common.sorting", "SORT", np.float64, "")])
 
     numbers = {"sigma": sigma} if soft == "gaussian" else {"iou_threshold": float(iou_threshold)}
     given = {"method": method, **numbers, "min_score": None if least == -np.inf else float(least)}

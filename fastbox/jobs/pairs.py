@@ -209,10 +209,9 @@ def pairs(
     files = {"detections": plans[0].files, "truths": plans[1].files if b is not None else None}
     most = most_of(PAIR + plans[0].carried)
     if geometry == PLAIN:
-        first, *further = asked.metrics
-        needed = ("compare.dense", "BEST" if best else "PAIRS", first)
-        others = [("compare.aligned", "ALIGNED", name) for name in further]
-        compile_together((needed, *others), np.result_type(*(own.dtype for own in plans)))
+        (first, *further), dtype = asked.metrics, np.result_type(*(own.dtype for own in plans))
+        found_by = ("compare.dense", "BEST" if best else "PAIRS", dtype, first)
+        compile_together((found_by, *(("compare.aligned", "ALIGNED", dtype, name) for name in further)))
     with Output(out, schema, command="pairs", parameters=files | asked.parameters(), progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             paired = np.zeros(len(chunk.a), np.bool_)

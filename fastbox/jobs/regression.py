@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fastbox.arrow.columns import batch_of, schema_of
 from fastbox.experiments.regression import LOSSES, Regression, descend, draw
 from fastbox.jobs.base import Output
+from fastbox.parallel import compile_together
 from fastbox.storage.outputs import check_outputs
 from fastbox.values.arguments import checked
 from fastbox.values.numbers import as_choice, as_whole
@@ -80,6 +81,7 @@ def regression(
         raise ValueError(f"expected losses of {', '.join(LOSSES)}, got none")
     check_outputs([], {"out": out})
     x, y = draw(points, seed)
+    compile_together([("loss.regression", "DESCEND", x.dtype, name) for name in names])
     found = Regression(points, steps, seed, x, y)
     schema = schema_of(dict.fromkeys(["x", "y", *names], "float64"))
     parameters = {"points": points, "steps": steps, "losses": names, "seed": seed}

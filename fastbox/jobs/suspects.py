@@ -22,6 +22,7 @@ from fastbox.jobs.base import Output, job
 from fastbox.jobs.progress import halved
 from fastbox.jobs.suspicion.before import MIN_SCORE, Facts, first_pass, read_first
 from fastbox.jobs.suspicion.tables import Columns, Seen, Tables
+from fastbox.parallel import compile_together
 from fastbox.result import Result, Rules
 from fastbox.results.suspected import Listed, Ranked, schema_of
 from fastbox.tables.chunk import ROWS
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 __all__ = ["Suspected", "suspects"]
 
 MIN_SUSPICION = 0.5
+
+# In descending order of the time of compiling.
+KERNELS = (
+    ("evaluate.suspects", "SURVEY", np.float64, ""),
+    ("common.sorting", "SORT", np.float64, ""),
+    ("evaluate.suspects", "GATHER", np.float64, ""),
+)
 
 
 @dataclass(repr=False)
@@ -189,6 +197,7 @@ def suspects(
     a, b = Source.carrying(detections), Source.carrying(truths)
     asked = Columns(by, score_column, class_column, crowd_column, ignore_column)
     tables = Tables.of(a, b, asked)
+    compile_together(KERNELS)
     step = progress if facts is not None or progress is None else halved(progress)
     if facts is None:
         facts = read_first(a, b, columns=asked, least=least, rows=rows, progress=step).facts()

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastbox._record import dataclass
 from fastbox.errors import InputError
@@ -16,17 +16,30 @@ from fastbox.ops.metrics import DTYPES, USUAL
 from fastbox.parallel import get_num_threads
 from fastbox.values.numbers import as_choice
 
+if TYPE_CHECKING:
+    from fastbox.kernels.registry import Version
+
 __all__ = ["Warmed", "warmup"]
 
 LONG = ("iou_rule", "greedy", "regression")  # modules whose kernels take longest: they begin first
 
-# The kernels of each command: folders, modules or single kernels. All commands read JSON.
+# The kernels of each command: folders, modules, kernels, or single versions, which are needed whatever metrics are
+# asked for. All commands read JSON.
 NEEDED = {
     "anchors": ("common.anchor_shapes", "common.sketch"),
-    "assign": ("assign.iou_rule", "common.sketch"),
+    "assign": (
+        *("assign.fcos", "assign.iou_rule", "assign.points", "assign.rtmdet", "assign.simota", "assign.tal"),
+        *("assign.tood", "common.sketch"),
+    ),
     "convert": (),
-    "evaluate": ("common.sketch", "common.sorting", "compare.aligned", "compare.few", "evaluate"),
-    "experiment": ("common.sketch", "compare.aligned", "compare.few", "loss"),
+    "evaluate": (
+        *("common.sketch", "common.sorting", "compare.aligned", "compare.few", "evaluate"),
+        *("compare.dense.PAIRS", "compare.dense.PAIRS.iof", "compare.dense.SCATTER"),
+    ),
+    "experiment": (
+        *("common.sketch", "compare.aligned", "compare.few", "loss"),
+        *(f"loss.regression.DESCEND.{name}" for name in ("ciou", "diou", "eiou")),
+    ),
     "fuse": ("common.sorting", "suppress.fusion"),
     "inspect": ("common.sketch", "compare.cell_index", "compare.dense.TOP", "compare.indexed.TOP"),
     "measure": ("common.sketch", "compare.aligned", "compare.few", "loss.coordinates", "loss.overlap"),
@@ -159,14 +172,19 @@ def _survey(
     from fastbox.kernels import registry
     from fastbox.kernels.registry import kept, versions
 
-    needed = tuple(f"{one}." for name in commands for one in (*(NEEDED | ROTATED)[name], *EVERY))
-    found = [one for one in versions(dtypes) if not commands or f"{one.module}.{one.kernel}.".startswith(needed)]
+    needed = tuple(f"{one}." for name in commands or NEEDED for one in (*(NEEDED | ROTATED)[name], *EVERY))
+    found = [one for one in versions(dtypes) if not commands or _place(one).startswith(needed)]
     found += versions(dtypes, registry.ROTATED) if "rotated" in commands else []
-    wanted = [one for one in found if one.metric in metrics or one.metric not in FACTS]
+    wanted = [one for one in found if one.metric in metrics or one.metric not in FACTS or _place(one) in needed]
     places = {one: kept(one) for one in wanted}
     todo = [one for one, place in places.items() if place is None]
     todo.sort(key=lambda one: one.module.rpartition(".")[2] not in LONG)
     return [str(place.parent) for place in places.values() if place is not None], [tuple(one) for one in todo]
+
+
+def _place(version: Version) -> str:
+    """Return the name of a version as the kernels of a command are named."""
+    return f"{version.module}.{version.kernel}.{version.metric}."
 
 
 def _compile(*version: str) -> tuple[str, float, str | None, list[str]]:

@@ -147,10 +147,10 @@ def weighted_boxes_fusion(
     left, corners = np.full(len(boxes), np.nan), np.empty((len(boxes), 4), boxes.dtype)
     rule = threshold, CONFIDENCES.index(conf_type), bool(allows_overflow)
     common = (boxes.kernel_args(), start, model), trust, (rows, bounds), rule
-    kernel = parallel.kernels("suppress.fusion").FUSE[boxes.dtype, ""]
     sizes = np.diff(bounds)
-    spans = parallel.cut(sizes * (sizes + parallel.ROW_COST))
-    parallel.run(lambda *span: kernel(*common, span, (corners, left)), spans)
+    if spans := parallel.cut(sizes * (sizes + parallel.ROW_COST)):
+        kernel = parallel.kernels("suppress.fusion").FUSE[boxes.dtype, ""]
+        parallel.run(lambda *span: kernel(*common, span, (corners, left)), spans)
     found, fused = kept_rows(boxes, left)
     offsets = np.concatenate(([0], np.cumsum(left == left)))[image_bounds(boxes)]
     labels = None if classes is None else as_labels(classes, "classes")[found]

@@ -52,8 +52,9 @@ def kept_rows(boxes: Collection, left: NDArray[Any]) -> tuple[NDArray[np.int64],
 
 def order(keys: NDArray[Any], rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
     """Sort the rows between two bounds by descending key, in place."""
-    sort, no_codes = parallel.kernels("common.sorting").SORT[keys.dtype, ""], np.empty(0, np.int64)
-    parallel.run(lambda *span: sort(no_codes, keys, bounds, rows, *span), parallel.cut(np.diff(bounds) * 8))
+    if spans := parallel.cut(np.diff(bounds) * 8):
+        sort, no_codes = parallel.kernels("common.sorting").SORT[keys.dtype, ""], np.empty(0, np.int64)
+        parallel.run(lambda *span: sort(no_codes, keys, bounds, rows, *span), spans)
 
 
 def as_threshold(value: float) -> float:

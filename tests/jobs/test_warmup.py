@@ -138,13 +138,19 @@ print(*sorted(labels), sep="\\n")
 COMMANDS = [
     "measure data/pairs.parquet",
     "pairs data/detections.parquet data/truths.parquet",
+    "pairs data/detections.parquet data/truths.parquet --best",
     "evaluate data/detections.parquet data/truths.parquet",
+    "evaluate data/detections.parquet data/truths.parquet --confusion-iou 0.5",
     "inspect data/truths.parquet",
     "assign data/truths.parquet --anchors retinanet --resize 320",
+    "assign data/truths.parquet --points yolov8 --size 640",
     "anchors data/truths.parquet",
     "nms data/detections.parquet",
+    "nms data/detections.parquet --method soft-linear",
     "fuse data/detections.parquet data/detections.parquet",
+    "suspects data/detections.parquet data/truths.parquet",
     "experiment disagreement data/pairs.parquet",
+    "experiment regression --points 1 --steps 2",
     "plan data/truths.parquet",
 ]
 
@@ -163,7 +169,7 @@ def test_each_command_names_kernels_that_there_are(monkeypatch: pytest.MonkeyPat
         own = todo(monkeypatch, [command])
         assert 0 < len(own) < len(every)
         for one in needed:
-            assert any(f"{module}.{kernel}.".startswith(f"{one}.") for module, kernel, *_ in own), one
+            assert any(f"{module}.{kernel}.{metric}.".startswith(f"{one}.") for module, kernel, _, metric in own), one
     assert set(todo(monkeypatch, ["pairs", "nms"])) == {*todo(monkeypatch, ["pairs"]), *todo(monkeypatch, ["nms"])}
 
 

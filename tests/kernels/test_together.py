@@ -36,7 +36,7 @@ class Kernel(kernel.Kernel):
 kernel.Kernel.keep = Kernel.keep
 parallel.set_num_threads(2)
 forks.allowed = ALLOWED
-VERSIONS = [("common.sketch", "TALLY", ""), ("compare.dense", "SCATTER", "")]
+VERSIONS = [("common.sketch", "TALLY", "float64", ""), ("compare.dense", "SCATTER", "float64", "")]
 parallel.compile_together(VERSIONS)
 kept = len(told)
 f8 = np.dtype(np.float64)
@@ -89,12 +89,24 @@ def test_only_a_process_of_the_command_line_forks(python: Any, tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "kernels"),
-    [("evaluate", 6), ("pairs --metrics iou,giou,smooth_l1", 5), ("pairs --best --metrics giou,iou", 3)],
+    [
+        ("evaluate DETECTIONS TRUTHS", 6),
+        ("fuse DETECTIONS DETECTIONS -o OUT", 2),
+        ("nms DETECTIONS", 2),
+        ("pairs DETECTIONS TRUTHS --metrics iou,giou,smooth_l1", 5),
+        ("pairs DETECTIONS TRUTHS --best --metrics giou,iou", 3),
+        ("suspects DETECTIONS TRUTHS", 3),
+    ],
 )
 def test_a_command_gives_the_same_with_one_process_and_two(
     python: Any, tmp_path: Path, command: str, kernels: int
 ) -> None:
-    words = [*command.split(), "data/detections.parquet", "data/truths.parquet", "--json"]
+    named = {
+        "DETECTIONS": "data/detections.parquet",
+        "TRUTHS": "data/truths.parquet",
+        "OUT": str(tmp_path / "out.parquet"),
+    }
+    words = [*(named.get(word, word) for word in command.split()), "--json"]
     code = f"import sys; sys.argv = ['fastbox', *{words!r}]\nfrom fastbox.__main__ import main\nmain()"
     found = []
     for processors in ("1", "2"):

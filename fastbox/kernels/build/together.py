@@ -6,7 +6,6 @@ would wait for.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import signal
@@ -30,13 +29,12 @@ _REPORT = struct.Struct("=Hd")  # the number of a version, and the seconds that 
 def compile_together(wanted: Sequence[Wanted], processes: int) -> None:
     """Compile versions that are all needed in several processes, if the first one has to be compiled.
 
-    Versions of one module are compiled by one process, since they share functions. What a child fails to compile is
-    compiled at its first use.
+    What a child fails to compile is compiled at its first use.
 
     Parameters
     ----------
     wanted
-        The versions, module by module; best in descending order of the time that a module takes.
+        The versions, best in descending order of the time that compiling takes.
     processes : int
         The number of processes, this one included.
     """
@@ -45,14 +43,13 @@ def compile_together(wanted: Sequence[Wanted], processes: int) -> None:
         return
     with forks.IMPORT:
         from fastbox.kernels.build import compiler, loader, shortcuts  # noqa: F401 - imported for the children too
-    groups = [[*group] for _, group in itertools.groupby(range(len(wanted)), lambda place: wanted[place][0].module)]
-    queue, results = _pipe(bytes(range(len(groups)))), os.pipe()
+    queue, results = _pipe(bytes(range(len(wanted)))), os.pipe()
     children: list[int] = []
     start = time.perf_counter()
     try:
-        for _ in range(min(processes, len(groups)) - 1):
-            children.append(_child(wanted, _taken(queue, groups), results[1]))
-        for place in _taken(queue, groups):
+        for _ in range(min(processes, len(wanted)) - 1):
+            children.append(_child(wanted, _taken(queue), results[1]))
+        for place in _taken(queue):
             kernel, dtype, metric = wanted[place]
             kernel[dtype, metric]
         _wait(children, max(PATIENCE, time.perf_counter() - start))
@@ -74,10 +71,10 @@ def _pipe(content: bytes) -> int:
     return reads
 
 
-def _taken(queue: int, groups: Sequence[Sequence[int]]) -> Iterator[int]:
-    """Yield the versions of the groups that no other process takes."""
+def _taken(queue: int) -> Iterator[int]:
+    """Yield the numbers of the versions that no other process takes."""
     while number := os.read(queue, 1):
-        yield from groups[number[0]]
+        yield number[0]
 
 
 def _child(wanted: Sequence[Wanted], places: Iterator[int], results: int) -> int:
