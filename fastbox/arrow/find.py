@@ -11,7 +11,7 @@ from fastbox.arrow.arrays import is_list, is_number, plain_type
 from fastbox.arrow.fields import hint, listing, require
 from fastbox.arrow.layouts import BoxColumns, Names
 from fastbox.arrow.turned import find_rotated, format_in, lists_without_format
-from fastbox.errors import InputError, nearest
+from fastbox.errors import InputError, advice, nearest
 from fastbox.values.formats import as_format
 from fastbox.values.names import BOX, BOXES, BoxArgument, box_columns, one_box_column
 
@@ -164,10 +164,10 @@ def _check_rival(
     own = _known(names, None, prefix)
     if own is None or own[1] == format.removeprefix("rel_") or own[0] == taken or own[0][:2] != taken[:2]:
         return
-    how = argument.advice(",".join(taken))
+    how = advice(f"give {argument.format_option} {own[1]}", "leave the format out")
     raise InputError(
         f"expected one box in the columns of {where} with format {format!r}, got {', '.join(taken)} beside "
-        f"{', '.join(own[0])}, which are {own[1]}: leave the format out, or give {how}"
+        f"{', '.join(own[0])}, which are {own[1]}: {how}, or give {argument.advice(','.join(taken))}"
     )
 
 

@@ -22,8 +22,9 @@ from fastbox.assign.rule import MatchRule
 from fastbox.boxes.found import areas_of, sides_of
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
+from fastbox.jobs.output import Output
 from fastbox.jobs.resized import Resized, check_centres, columns_of_sizes, levels_of
 from fastbox.memory import fitting, more_memory, size_text
 from fastbox.parallel import get_num_threads, threads_here

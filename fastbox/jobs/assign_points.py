@@ -19,10 +19,11 @@ from fastbox.arrow import columns
 from fastbox.assign.point_rule import PointRule
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.candidates import check_truths, size_columns
 from fastbox.jobs.letterboxed import Letterboxed
 from fastbox.jobs.matched_points import Detector, MatchedPoints, Predictions, by_truths
+from fastbox.jobs.output import Output
 from fastbox.jobs.settings import Inputs, as_points
 from fastbox.result import Invalid, Result, Row, Rules
 from fastbox.results.point_examples import Drawn, PointExamples

@@ -6,8 +6,8 @@ belong together are passed as records: ``Source`` (the columns of a table), ``An
 ``Params`` and ``Limits``; all other options are plain keywords. ``rows``, ``progress`` and ``report`` mean the same in
 every job.
 
-:func:`job` opens the tables, runs the function, and writes its page. :class:`Output` takes the rows of a job step by
-step. :class:`Traits` hold the facts of a job that its callers, such as :mod:`fastbox.fragments`, need.
+:func:`job` opens the tables, runs the function, and writes its page. :class:`Traits` hold the facts of a job that its
+callers, such as :mod:`fastbox.fragments`, need. :mod:`fastbox.jobs.output` takes the rows of a job step by step.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial, wraps
-from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 
 from fastbox import parallel
@@ -39,11 +38,9 @@ from fastbox.tables.source import Source
 from fastbox.values.arguments import bound, check_types
 from fastbox.values.names import CLASS, SCORE, Usual
 
-__all__ = ["FirstPass", "Output", "Tables", "Traits", "job", "result_of", "traits_of"]
+__all__ = ["FirstPass", "Tables", "Traits", "job", "result_of", "traits_of"]
 
 in_order = deferred("fastbox.tables.in_order")
-merge = deferred("fastbox.results.merge")
-sink = deferred("fastbox.tables.sink")
 
 WRITTEN = ("out", "fix", "changes")  # the arguments that name a table to write
 REPORT, PICTURES = "report", "pictures"
@@ -284,67 +281,3 @@ def _source(given: Given, name: str, traits: Traits) -> Source:
     if not traits.by_image and not isinstance(given, Source):
         given = replace(Source(()), path=given, image=None)
     return replace(as_source(given, name), rotated=traits.rotated)
-
-
-class Output:
-    """The rows that a job writes, batch by batch, and the progress that it reports; without a path it writes nothing.
-
-    Parameters
-    ----------
-    out : path or None
-    schema : pyarrow.Schema
-    command, parameters
-        As for :class:`fastbox.tables.sink.Sink`.
-    progress : callable, optional
-        Called with the number of boxes of each step.
-    """
-
-    def __init__(
-        self,
-        out: str | os.PathLike[str] | None,
-        schema: Any,
-        *,
-        command: str,
-        parameters: Mapping[str, Any],
-        progress: Callable[[int], object] | None = None,
-    ) -> None:
-        self.schema, self._progress = schema, progress
-        self._sink = None if out is None else sink.Sink(out, schema, command=command, parameters=parameters)
-        self._is_part = out is not None and isinstance(out, sink.Target)
-
-    def __enter__(self) -> Output:
-        if self._sink is not None:
-            self._sink.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._sink is not None:
-            self._sink.__exit__(kind, error, trace)
-
-    def write(self, make: Callable[Parameters, Any], *args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        """Write the batch that a function makes of its arguments; without a path the function is not called."""
-        if self._sink is not None:
-            self._sink.write(make(*args, **kwargs))
-
-    def write_batch(self, batch: Any) -> None:
-        """Write an existing batch."""
-        if self._sink is not None:
-            self._sink.write(batch)
-
-    def step(self, boxes: int) -> None:
-        """Report that the work on some more boxes is done."""
-        if self._progress is not None:
-            self._progress(boxes)
-
-    def finish(self, found: Result, **more: Any) -> None:
-        """Record the result in the file, and more entries; the result of a fragment in a form that can be added."""
-        if self._sink is not None:
-            part = {"aggregate": merge.packed(found)} if self._is_part else {}
-            self.record(summary=found.to_dict(), **part, **more)
-
-    def record(self, **more: Any) -> None:
-        """Add entries to the record of the file."""
-        if self._sink is not None:
-            self._sink.record(**more)

@@ -20,9 +20,10 @@ from fastbox.assign.point_rule import PointRule
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.assign import threads_for
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
 from fastbox.jobs.letterboxed import Letterboxed
+from fastbox.jobs.output import Output
 from fastbox.jobs.settings import Inputs, Setting, settings_of
 from fastbox.jobs.starved import Starved, starved_schema, starved_table
 from fastbox.parallel import compile_together, threads_here

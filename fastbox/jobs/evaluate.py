@@ -21,11 +21,12 @@ from fastbox.evaluation.params import rules_of
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.evaluation.summary import BETAS
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.checks import matched_geometry
 from fastbox.jobs.evaluate_tables import Read, check_listed, dropped, further_columns, has, joined
 from fastbox.jobs.evaluated import Evaluated
 from fastbox.jobs.federations import federation_of
+from fastbox.jobs.output import Output
 from fastbox.jobs.progress import halved
 from fastbox.jobs.slicing import Slicing
 from fastbox.kernels.codes import PLAIN

@@ -21,6 +21,7 @@ from fastbox.evaluation.alike import alike, apart
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
+from fastbox.report.numbers import counted
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
@@ -117,8 +118,9 @@ class Read:
     @property
     def sentences(self) -> list[str]:
         """Sentences on likely mistakes, and on boxes that were left out."""
+        ends = f"that {self.files[1]} does not list", "left out, as pycocotools does"
         left_out = [
-            f"{count:,} {DROPPED[name]} that {self.files[1]} does not list are left out, as pycocotools does"
+            f"{counted(count, DROPPED[name])} {ends[0]} {'is' if count == 1 else 'are'} {ends[1]}"
             for name, count in self.dropped.items()
             if count
         ]

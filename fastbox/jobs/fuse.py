@@ -15,8 +15,9 @@ from fastbox.arrow import columns
 from fastbox.arrow.arrays import plain_type
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_images, check_numbers
+from fastbox.jobs.output import Output
 from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
 from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion

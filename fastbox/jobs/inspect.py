@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastbox._record import dataclass
 from fastbox.datasets.as_source import Given, images_of
 from fastbox.errors import InputError
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.inspection.before import Before, first_pass
 from fastbox.jobs.inspection.classes import Classes
 from fastbox.jobs.inspection.fix import Fix, default_log
@@ -19,6 +19,7 @@ from fastbox.jobs.inspection.overlaps import overlapping
 from fastbox.jobs.inspection.problems import CODES, SEVERITIES, Limits, Problems, alone, of_images
 from fastbox.jobs.inspection.statistics import Statistics
 from fastbox.jobs.inspection.table import Table
+from fastbox.jobs.output import Output
 from fastbox.jobs.progress import halved
 from fastbox.result import Result, Row, Rules
 from fastbox.storage.outputs import check_outputs

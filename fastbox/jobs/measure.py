@@ -20,8 +20,9 @@ from fastbox.boxes.container import Boxes
 from fastbox.boxes.found import frames, outline, to_boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_metrics
+from fastbox.jobs.output import Output
 from fastbox.losses import LossAndGrad
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.losses.names import LOSSES, PARAMETERS, check_name
@@ -33,9 +34,9 @@ from fastbox.results.pair_views import Look
 from fastbox.sketch import Sketch
 from fastbox.tables.chunk import ROWS
 from fastbox.tables.columns import read_batches
+from fastbox.tables.likely_format import check_format
 from fastbox.tables.pairing import find_pairs
 from fastbox.tables.source import Source
-from fastbox.tables.stream import check_format
 from fastbox.values.formats import COORDINATES
 from fastbox.values.names import IMAGE, column_of
 

@@ -16,8 +16,9 @@ from fastbox.arrow.turned import formats_in, metadata_of
 from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_images, check_labels, check_numbers
+from fastbox.jobs.output import Output
 from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
 from fastbox.storage.opened import open_parquet

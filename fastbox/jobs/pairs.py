@@ -18,8 +18,9 @@ from fastbox.boxes.found import frames, outline
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_images, check_metrics
+from fastbox.jobs.output import Output
 from fastbox.jobs.pairing import PAIR, Block, Question, blocks
 from fastbox.kernels.codes import PLAIN
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of

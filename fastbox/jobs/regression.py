@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from fastbox.arrow.columns import batch_of, schema_of
 from fastbox.experiments.regression import LOSSES, Regression, descend, draw
-from fastbox.jobs.base import Output
+from fastbox.jobs.output import Output
 from fastbox.parallel import compile_together
 from fastbox.storage.outputs import check_outputs
 from fastbox.values.arguments import checked

@@ -18,7 +18,8 @@ from fastbox.datasets.categories import Names, numbered
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.evaluation.suspects.survey import blocks
 from fastbox.evaluation.suspects.votes import KINDS, Suspects, vote
-from fastbox.jobs.base import Output, job
+from fastbox.jobs.base import job
+from fastbox.jobs.output import Output
 from fastbox.jobs.progress import halved
 from fastbox.jobs.suspicion.before import MIN_SCORE, Facts, first_pass, read_first
 from fastbox.jobs.suspicion.tables import Columns, Seen, Tables

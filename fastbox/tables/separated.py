@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from fastbox._lazy import deferred
 from fastbox.arrow.held import typed
-from fastbox.errors import InputError, not_utf8
+from fastbox.errors import InputError, brief, not_utf8
 from fastbox.storage.backed import Scratch
 from fastbox.values.names import CLASS, IMAGE, column_of
 from fastbox.values.numbers import reads_as_number
@@ -90,6 +92,9 @@ def _header(path: str) -> tuple[list[str], str]:
         raise InputError(f"expected a readable CSV file, got {path}: {reason}") from error
     if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise not_utf8(path)
+    for start, kind, ending in (b"PAR1", "Parquet", ".parquet"), (b"{", "JSON", ".json"), (b"[", "JSON", ".json"):
+        if begin.lstrip().startswith(start):
+            raise InputError(f"expected a CSV file in {path}, got {kind}: name it {_stem(path)}{ending}")
     # Not by splitlines, which breaks lines at more characters than Arrow does.
     lines = re.split("\r\n|\r|\n", begin.decode("utf-8-sig", errors="replace").lstrip("\r\n"))
     if not lines[0]:
@@ -112,7 +117,35 @@ def _header(path: str) -> tuple[list[str], str]:
     return names, delimiter
 
 
+def _stem(path: str) -> str:
+    """Return a file's name without its endings."""
+    return os.path.basename(path).partition(".")[0]
+
+
 def _blocks(path: str, names: list[str], delimiter: str) -> Iterator[pa.RecordBatch]:
+    try:
+        with pa.input_stream(path, compression="detect") as file:
+            yield from _opened(file, names, delimiter)
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise _unreadable(path, names, delimiter, error) from error
+
+
+def _opened(file: Any, names: list[str], delimiter: str, on_wrong: Callable[[Any], str] | None = None) -> Any:
+    """Open a stream of rows, all of texts; a function may be told of a row with another number of values."""
+    return pacsv.open_csv(
+        file,
+        read_options=pacsv.ReadOptions(block_size=BLOCK),
+        parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=on_wrong),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+        ),
+    )
+
+
+def _unreadable(path: str, names: list[str], delimiter: str, error: Exception) -> InputError:
+    """Return the error of a file whose rows can't be read: another encoding, or a row of another length."""
     wrong: list[Any] = []
 
     def keep(row: Any) -> str:
@@ -121,25 +154,20 @@ def _blocks(path: str, names: list[str], delimiter: str) -> Iterator[pa.RecordBa
 
     try:
         with pa.input_stream(path, compression="detect") as file:
-            yield from pacsv.open_csv(
-                file,
-                read_options=pacsv.ReadOptions(block_size=BLOCK),
-                parse_options=pacsv.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep
-                ),
-                convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
-                ),
-            )
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        what = "text that is not UTF-8: save it as UTF-8"
-        if wrong:
-            line = "" if wrong[0].number is None else f" in line {wrong[0].number}"
-            what = f"{wrong[0].actual_columns}{line} ({wrong[0].text[:60]!r}): write it again"
-        wanted = f"{len(names)} values in each line of {path}, as in its header"
-        raise InputError(f"expected {wanted}, got {what}") from error
+            for _ in codecs.iterdecode(iter(partial(file.read, BLOCK), b""), "utf-8"):
+                pass
+        with pa.input_stream(path, compression="detect") as file:
+            for _ in _opened(file, names, delimiter, keep):
+                pass
+    except UnicodeDecodeError:
+        return not_utf8(path, "another encoding")
+    except (pa.ArrowException, OSError) as again:
+        error = again
+    what = brief(error)
+    if wrong:
+        line = "" if wrong[0].number is None else f" in line {wrong[0].number}"
+        what = f"{wrong[0].actual_columns}{line} ({wrong[0].text[:60]!r}): write it again"
+    return InputError(f"expected {len(names)} values in each line of {path}, as in its header, got {what}")
 
 
 def _pointless(name: str, column: pa.Array) -> pa.Array:

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from fastbox.arrow.arrays import Place, unsorted
 from fastbox.arrow.rows import Rows
-from fastbox.boxes.container import Boxes
 from fastbox.boxes.found import boxes_of_columns
-from fastbox.errors import FormatWarning, InputError, advice, warn
+from fastbox.errors import InputError
 from fastbox.memory import more_memory, most_boxes
 from fastbox.parallel import alone
 from fastbox.stages import stage
@@ -31,12 +30,12 @@ from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened
 from fastbox.tables.batches import Batch, boxes_of
 from fastbox.tables.chunk import ROWS, Chunk
+from fastbox.tables.likely_format import check_format
 from fastbox.tables.source import Plan, Source, plans_of
-from fastbox.values.formats import looks_like_sizes
 from fastbox.values.labels import place_of, union
 from fastbox.values.numbers import shown
 
-__all__ = ["ahead", "check_format", "check_rows", "scan"]
+__all__ = ["ahead", "check_rows", "scan"]
 
 Item = TypeVar("Item")
 
@@ -105,19 +104,13 @@ def _with_warnings(chunks: Generator[Chunk], sources: list[Source], plans: list[
     first = [own is None or not own.groups or own.groups[0].number == 0 for own in fragments]
     with closing(chunks):
         for chunk in chunks:
-            for place, boxes in enumerate((chunk.a, chunk.b, *(boxes for boxes, *_ in chunk.more))):
+            every = chunk.a, chunk.b, *(boxes for boxes, *_ in chunk.more)
+            for place, boxes in enumerate(every):
                 if boxes is not None and len(boxes) and first[place]:
                     first[place] = False
-                    check_format(boxes, plans[place].files[0])
+                    beside = zip(sources, every, strict=False)
+                    check_format(boxes, plans[place].files[0], sources[place].argument, beside)
             yield chunk
-
-
-def check_format(boxes: Boxes, where: str) -> None:
-    """Warn of a table whose first boxes are mostly inverted as corners and valid as corner and size."""
-    if looks_like_sizes(boxes.columns, boxes.format):
-        said = f"most boxes of {where} are inverted as xyxy and would be valid as xywh"
-        how = advice("--format xywh", 'Source(..., format="xywh")')
-        warn(FormatWarning(f"{said}: read them with {how}"))
 
 
 def _chunks(

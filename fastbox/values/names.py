@@ -236,6 +236,15 @@ class BoxArgument(NamedTuple):
         """
         return advice(f"{self.option} {shlex.quote(columns)}", self.python.format(repr(columns)))
 
+    @property
+    def format_option(self) -> str:
+        """The option on the command line that names the format of the boxes.
+
+        >>> BOX.format_option, BoxArgument("--truth-box", "").format_option, BoxArgument("--pred", "").format_option
+        ('--format', '--truth-format', '--format')
+        """
+        return self.option.replace("box", "format") if self.option.endswith("box") else "--format"
+
 
 BOX = BoxArgument("--box", "Source(..., boxes={})")
 

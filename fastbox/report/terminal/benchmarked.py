@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import Any
 
-from fastbox.report.numbers import NONE, times
+from fastbox.report.numbers import NONE, counted, times
 from fastbox.report.terminal.console import Console, Text
 from fastbox.report.terminal.summary import show_table
 
@@ -82,7 +82,8 @@ def _machine(summary: Mapping[str, Any]) -> str:
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     rounds = [row["rounds"] for row in summary["rows"]]
     low, high = min(rounds), max(rounds)
-    notes = [f"medians of {low if low == high else f'{low} to {high}'} rounds; each peer on as many threads as fastbox"]
+    many = counted(low, "rounds") if low == high else f"{low} to {high} rounds"
+    notes = [f"medians of {many}; each peer on as many threads as fastbox"]
     differ = [row for row in summary["rows"] if row["differ"]]
     notes += [f"{row['work']}: different results from {', '.join(row['differ'])}, not measured" for row in differ]
     return notes + ([f"not installed: {', '.join(summary['missing'])}"] if summary["missing"] else [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastbox.report.numbers import counted, decimals
+from fastbox.report.numbers import NONE, counted, decimals
 from fastbox.report.rules import inspected_rules, threshold
 from fastbox.report.terminal.console import Console, Text, cells
 from fastbox.report.terminal.summary import show_rules, show_table
@@ -113,9 +113,8 @@ def _show_classes(console: Console, classes: Sequence[Mapping[str, Any]], boxes:
     rows: list[Sequence[str]] = [("class", "boxes", "share", "images", "median side, px")]
     for found in classes[:MOST_CLASSES]:
         side = decimals(found["median_side"], 1)
-        rows.append(
-            (_named(found), f"{found['boxes']:,}", f"{found['boxes'] / boxes:.1%}", f"{found['images']:,}", side)
-        )
+        share = f"{found['boxes'] / boxes:.1%}" if boxes else NONE
+        rows.append((_named(found), f"{found['boxes']:,}", share, f"{found['images']:,}", side))
     show_table(console, rows, ("boxes",))
     if len(classes) > MOST_CLASSES:
         rest = sum(found["boxes"] for found in classes[MOST_CLASSES:])

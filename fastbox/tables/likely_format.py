@@ -1,0 +1,43 @@
+"""A warning of a table whose boxes look like another format than the one that they are read in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastbox.boxes.container import Boxes
+from fastbox.errors import FormatWarning, advice, warn
+from fastbox.tables.source import Source
+from fastbox.values.formats import looks_like_sizes
+from fastbox.values.names import BOX, BoxArgument
+
+__all__ = ["check_format"]
+
+
+def check_format(
+    boxes: Boxes, where: str, argument: BoxArgument = BOX, tables: Iterable[tuple[Source, Boxes | None]] = ()
+) -> None:
+    """Warn of a table whose first boxes are mostly inverted as corners and valid as corner and size.
+
+    Parameters
+    ----------
+    boxes, where, argument
+        The boxes, their file, and the option and the argument that name their columns.
+    tables
+        The tables that are read together, this one among them, with their boxes.
+    """
+    if not _look_like_sizes(boxes):
+        return
+    option = argument.format_option
+    others = {
+        other.argument.format_option: f" {other.argument.format_option} {beside.format}"
+        for other, beside in tables
+        if beside is not None and not _look_like_sizes(beside)
+    }
+    # What names no format of the ground truth is read in that of the detections.
+    options = f"{option} xywh{others.get('--truth-format', '') if option == BOX.format_option else ''}"
+    how = advice(options, 'Source(..., format="xywh")')
+    warn(FormatWarning(f"most boxes of {where} are inverted as xyxy and would be valid as xywh: read them with {how}"))
+
+
+def _look_like_sizes(boxes: Boxes) -> bool:
+    return looks_like_sizes(boxes.columns, boxes.format)
