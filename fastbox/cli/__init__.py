@@ -7,6 +7,7 @@ import click
 from fastbox._version import __version__
 from fastbox.cli.messages import logged_on_stderr
 from fastbox.cli.outcome import Commands
+from fastbox.cli.types import Whole
 from fastbox.errors import InputError, on_command_line
 from fastbox.parallel import get_num_threads, set_num_threads
 
@@ -27,7 +28,7 @@ EXAMPLES = (
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="fastbox")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use (default: all processors).")
+@click.option("--threads", type=Whole(min=1), metavar="N", help="Threads to use (default: all processors).")
 @click.pass_context
 def main(context: click.Context, threads: int | None) -> None:
     """Bounding boxes by the million: IoU, GIoU and Smooth L1, streamed from Parquet.

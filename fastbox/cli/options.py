@@ -13,7 +13,7 @@ from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox._version import SCHEMA
 from fastbox.cli.command import option
-from fastbox.cli.types import Column, Memory, Names, Real
+from fastbox.cli.types import Column, Memory, Names, Real, Whole
 from fastbox.kernels.codes import ROTATED_FORMATS
 from fastbox.memory import set_memory
 from fastbox.stages import told
@@ -76,7 +76,7 @@ IMAGE_COLUMN: dict[str, Any] = {
     "help": "Column of image ids (default: image_id, or another of its usual names).",
 }
 FRAGMENT_ROWS: dict[str, Any] = {
-    "type": click.IntRange(1),
+    "type": Whole(1),
     "metavar": "BOXES",
     "help": "Approximate number of boxes in a fragment (default: 1,048,576).",
 }
@@ -216,7 +216,7 @@ def seed_option(text: str) -> Any:
     """Return the option of the seed."""
     return option(
         "--seed",
-        type=click.IntRange(min=0),
+        type=Whole(min=0),
         default=0,
         show_default=True,
         metavar="N",
@@ -228,7 +228,7 @@ def count_option(name: str, what: str, default: int, least: int) -> Any:
     """Return the option of a count; ``what`` names the things that are counted."""
     return option(
         name,
-        type=click.IntRange(min=least),
+        type=Whole(min=least),
         default=default,
         show_default=True,
         metavar="N",

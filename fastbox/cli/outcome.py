@@ -19,8 +19,9 @@ from fastbox.cli.imports import WithoutUnused
 from fastbox.cli.interrupt import Interrupted, end_by, interruptible
 from fastbox.cli.messages import say
 from fastbox.cli.written import Written
-from fastbox.errors import InputError, InputWarning, did_you_mean
+from fastbox.errors import InputError, InputWarning
 from fastbox.report.provenance import on_command_line
+from fastbox.values.arguments import meant
 
 __all__ = ["Commands", "fail"]
 
@@ -145,7 +146,9 @@ def _message_of(error: click.UsageError) -> str:
                 program, _, words = error.ctx.command_path.partition(" ")
                 given = f"{program} {error.option_name} {parameter.make_metavar(error.ctx)} {words}"
                 return f"no such option {error.option_name} of '{words}': give it before, as {given}"
-        return f"no such option {error.option_name}{did_you_mean(error.option_name, known)}"
+        names = {name.lstrip("-").replace("-", "_"): name for name in known}
+        near = meant(error.option_name.lstrip("-").replace("-", "_"), names)
+        return f"no such option {error.option_name}{f'; did you mean {names[near]!r}?' if near else ''}"
     return error.format_message().rstrip(".")
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "ResizeRule",
     "Size",
     "Sizes",
+    "Whole",
 ]
 
 RESIZE_HELP = (
@@ -97,14 +98,31 @@ class Number(click.types.FloatParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read a number."""
-        number: float = super().convert(value, param, ctx)
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
         if math.isnan(number):
-            self.fail("expected a number, got nan", param, ctx)
-        return number
+            self.fail(f"expected a number, got {value}", param, ctx)
+        found: float = super().convert(number, param, ctx)
+        return found
 
 
 class Real(Number, click.FloatRange):
     """A number within bounds; not nan."""
+
+
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a whole number."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"expected a whole number, got {value}", param, ctx)
+        found: int = super().convert(number, param, ctx)
+        return found
 
 
 class Size(Text):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastbox._record import dataclass
 from fastbox.errors import advice
 from fastbox.evaluation.conditions import SIDES, Condition, conditions
-from fastbox.evaluation.registry import Protocol, Statistic, protocol
+from fastbox.evaluation.registry import Protocol, Statistic, protocol, protocols
 from fastbox.kernels.codes import PLAIN, QUADS
 from fastbox.values.arguments import check_types
 from fastbox.values.numbers import as_choice, shown
@@ -247,9 +247,10 @@ def rules_of(params: Params | None, rule: str, metric: str = "iou") -> Params:
 def _options(record: Protocol, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in record.options:
-            known = ", ".join(record.options)
-            fix = f"it has {known}" if known else "it has none"
-            raise ValueError(f"expected an option of rule {record.name!r}, got {name}={value!r}: {fix}")
+            owners = " or ".join(repr(other) for other, its in protocols().items() if name in its.options)
+            got = advice(f"--{name.replace('_', '-')}", f"{name}={value!r}")
+            fix = f"it is one of rule {owners}" if owners else f"it has {', '.join(record.options) or 'none'}"
+            raise ValueError(f"expected an option of rule {record.name!r}, got {got}: {fix}")
         kind = type(record.options[name])
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
             raise TypeError(f"expected {name} as {kind.__name__}, got {shown(value)}")

@@ -82,21 +82,23 @@ def done_in(folder: str, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         target = None if index is None else tasks[index].target
         record = _record(path)
         if index is None or target is None or record.get("fingerprint") != plain(target.fingerprint):
-            raise _refused(path, "another run" if record else "something else")
+            raise _refused(path, index is not None or "fingerprint" in record)
         aggregate = record.get("aggregate")
         if aggregate is None:
             continue
         try:
             found = unpacked(aggregate, result_of(tasks[index].job))
         except ValueError as error:
-            raise _refused(path, "another run") from error
+            raise _refused(path, True) from error
         yield index, found
 
 
-def _refused(path: str, other: str) -> InputError:
-    """Return the error for a file in a folder of parts that this run did not write."""
+def _refused(path: str, is_part: bool) -> InputError:
+    """Return the error for a file in a folder of parts that this run did not write: a part of another run, or none."""
+    if not is_part:
+        return InputError(f"expected a folder for the parts of this run alone, got {path} in it: name another folder")
     return InputError(
-        f"expected a folder that no other run uses, got {path} of {other}: "
+        f"expected a folder that no other run uses, got {path} of another run: "
         f"begin again with {advice('--overwrite', 'overwrite=True')}, or name another"
     )
 

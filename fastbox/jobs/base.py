@@ -25,6 +25,7 @@ from fastbox._record import dataclass
 from fastbox.arrow.arrays import UnsortedError
 from fastbox.datasets.as_source import Given, as_source, note_of, resolved
 from fastbox.datasets.file_names import FileNames
+from fastbox.errors import InputError
 from fastbox.jobs.progress import Steps
 from fastbox.report.provenance import Provenance
 from fastbox.result import Result
@@ -33,10 +34,11 @@ from fastbox.storage.backed import Backed
 from fastbox.storage.locate import check_named, find_files
 from fastbox.storage.opened import keep_open
 from fastbox.storage.outputs import check_outputs
+from fastbox.tables.files import column_names
 from fastbox.tables.frames import listed
 from fastbox.tables.source import Source
 from fastbox.values.arguments import bound, check_types
-from fastbox.values.names import CLASS, SCORE, Usual
+from fastbox.values.names import CLASS, SCORE, Usual, column_of
 
 __all__ = ["FirstPass", "Tables", "Traits", "job", "result_of", "traits_of"]
 
@@ -271,10 +273,22 @@ class Tables:
         """Return the column that a usual name means, the same in all tables; for scores in those of detections."""
         several = [name for name in list(self._tables)[1:] if self._several[name]]
         names = [*list(self._tables)[:1], *several] if wanted == SCORE else list(self._tables)
+        if wanted == SCORE and "truths" in self._tables:
+            _check_order(self._tables[names[0]][0], self._tables["truths"][0], wanted)
         called, renamed = resolved([source for name in names for source in self._tables[name]], wanted)
         for name in names:
             self._tables[name] = [renamed.pop(0) for _ in self._tables[name]]
         return called
+
+
+def _check_order(detections: Source, truths: Source, score: Usual) -> None:
+    """Refuse detections without scores before a ground truth with scores: they are given in the wrong order."""
+    files = [find_files(source.path)[0] for source in (detections, truths)]
+    scored = [column_of(column_names(file), score, file) is not None for file in files]
+    if scored == [False, True]:
+        raise InputError(
+            f"expected detections before truths, got no scores in {files[0]}, and scores in {files[1]}: swap them"
+        )
 
 
 def _source(given: Given, name: str, traits: Traits) -> Source:

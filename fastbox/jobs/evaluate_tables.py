@@ -163,6 +163,8 @@ def check_listed(chunk: Chunk, listed: NDArray[Any], where: str) -> None:
     assert chunk.images is not None and chunk.a.offsets is not None
     unknown = ~np.isin(chunk.images, listed) & (np.diff(chunk.a.offsets) > 0)
     if unknown.any():
+        if not len(listed):
+            raise InputError(f"expected the images of {where} in its list images, got no image: add them")
         image = chunk.images[np.argmax(unknown)]
         fix = alike([image], listed.tolist()) if isinstance(image, str) else None
         raise InputError(

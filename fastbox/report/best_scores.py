@@ -28,6 +28,8 @@ def best_score(found: Mapping[str, Any]) -> str:
     best = found["best"]
     if best["score"] is None:
         return ""
+    if not best["f"]:
+        return f"{name_of(found)} is 0 for every score: no detection matches"
     figures = f"precision {best['precision']:.3f}, recall {best['recall']:.3f}"
     return f"{name_of(found)} is highest, {best['f']:.3f}, for score ≥ {best['score']:.3f}: {figures}"
 

@@ -29,12 +29,13 @@ def check_format(
         return
     option = argument.format_option
     others = {
-        other.argument.format_option: f" {other.argument.format_option} {beside.format}"
+        other.argument.format_option: beside.format
         for other, beside in tables
-        if beside is not None and not _look_like_sizes(beside)
+        if beside is not None and other.argument.format_option != option and not _look_like_sizes(beside)
     }
-    # What names no format of the ground truth is read in that of the detections.
-    options = f"{option} xywh{others.get('--truth-format', '') if option == BOX.format_option else ''}"
+    # Ground truth whose format is not given is read in that of the detections.
+    more = others.items() if option == BOX.format_option else ()
+    options = " ".join(f"{name} {form}" for name, form in [(option, "xywh"), *more])
     how = advice(options, 'Source(..., format="xywh")')
     warn(FormatWarning(f"most boxes of {where} are inverted as xyxy and would be valid as xywh: read them with {how}"))
 

@@ -29,13 +29,16 @@ GIVE = {
 }
 # Names of arguments in other libraries, and the arguments here that mean the same.
 THEIRS = {
+    "conf": ("min_score", "score_threshold"),
     "conf_thres": ("min_score", "score_threshold"),
     "idxs": ("classes",),
+    "iou": ("threshold", "iou_threshold", "iou_thresholds"),
     "iou_thr": ("threshold", "iou_threshold"),
     "iou_thres": ("threshold", "iou_threshold"),
     "labels": ("classes",),
     "Nt": ("iou_threshold",),
     "score_thr": ("min_score", "score_threshold"),
+    "score_threshold": ("min_score",),
     "skip_box_thr": ("min_score", "score_threshold"),
     "thresh": ("threshold", "iou_threshold"),
 }
@@ -274,10 +277,18 @@ def _misfit(
     return ""
 
 
+def meant(strange: str, known: Collection[str]) -> str | None:
+    """Return the known name that users of another library mean by a name, or else the one that is most like it.
+
+    >>> meant("conf_thres", ["iou_threshold", "min_score"]), meant("iou_treshold", ["iou_threshold", "min_score"])
+    ('min_score', 'iou_threshold')
+    """
+    return next((name for name in THEIRS.get(strange, ()) if name in known), None) or nearest(strange, known)
+
+
 def _meant(function: Callable[..., Any], strange: str, known: Sequence[str]) -> str:
     """Return advice that names the argument most like an unknown name; empty where none is like it."""
-    near = next((name for name in THEIRS.get(strange, ()) if name in known), None) or nearest(strange, known)
-    if near:
+    if near := meant(strange, known):
         return f": did you mean {near}?"
     for name, hint in _hints(function).items():
         for kind in typing.get_args(hint) or (hint,):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -180,3 +181,48 @@ def test_rules_that_do_not_fit_the_options_are_refused(given: list[str], said: s
     tables = (ROOT / "data" / "detections.parquet", ROOT / "data" / "truths.parquet")
     message = refused("evaluate", *tables, *given)
     assert message.startswith("error: ") and re.search(said, message) and "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nms", "d", "--score-threshold", "0.5"], "no such option --score-threshold; did you mean '--min-score'?"),
+        (["nms", "d", "--conf", "0.5"], "no such option --conf; did you mean '--min-score'?"),
+        (["evaluate", "d", "t", "--iou", "0.5"], "no such option --iou; did you mean '--iou-thresholds'?"),
+        (["nms", "d", "--iou-threshold", "abc"], "'--iou-threshold': expected a number, got abc"),
+        (["nms", "d", "--iou-threshold", "nan"], "'--iou-threshold': expected a number, got nan"),
+        (["anchors", "t", "--count", "1.5"], "'--count': expected a whole number, got 1.5"),
+    ],
+)
+def test_words_of_other_libraries_and_texts_for_numbers_are_told(arguments: list[str], said: str) -> None:
+    assert said in refused(*arguments)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "suspects"])
+def test_tables_in_the_wrong_order_are_told(command: str) -> None:
+    truths, detections = ROOT / "data" / "truths.parquet", ROOT / "data" / "detections.parquet"
+    said = refused(command, truths, detections)
+    assert f"got no scores in {truths}, and scores in {detections}: swap them" in said
+
+
+def test_a_set_without_boxes_or_images_is_looked_at(tmp_path: Path) -> None:
+    image = {"id": 1, "width": 9, "height": 9, "file_name": "a.jpg"}
+    truths = {"images": [image], "categories": [{"id": 1, "name": "cat"}], "annotations": []}
+    (tmp_path / "gt.json").write_text(json.dumps(truths))
+    shown = call("inspect", tmp_path / "gt.json")
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"^1 cat +0 +– +0", shown.stdout, re.MULTILINE)
+    truth = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4], "area": 16, "iscrowd": 0}
+    (tmp_path / "gt.json").write_text(json.dumps(truths | {"images": [], "annotations": [truth]}))
+    result = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4], "score": 0.5}
+    (tmp_path / "dt.json").write_text(json.dumps([result]))
+    said = refused("evaluate", tmp_path / "dt.json", tmp_path / "gt.json")
+    assert "in its list images, got no image: add them" in said
+
+
+def test_no_score_is_best_where_nothing_matches(tmp_path: Path) -> None:
+    truths, detections = tmp_path / "t.parquet", tmp_path / "d.parquet"
+    pq.write_table(images_table([1], 0, category_id=[1]), truths)
+    pq.write_table(images_table([1], 100, category_id=[1], score=[0.5]), detections)
+    shown = call("evaluate", detections, truths)
+    assert "F1 is 0 for every score: no detection matches" in shown.stdout, shown.output

@@ -101,7 +101,10 @@ def test_what_is_refused(tables: tuple[dict[str, Any], list[str]]) -> None:
         (["--metric", "giou"], "expected a metric to match by of iou, probiou, got 'giou'"),
         (["--rule", "kitti"], "expected plain boxes with rule 'kitti', got rotated ones"),
         (["--metric", "iou,probiou", "--report", "page.html"], "expected one metric with --report"),
-        (["--difficult", "count"], "expected an option of rule 'coco', got difficult="),
+        (
+            ["--difficult", "count"],
+            "expected an option of rule 'coco', got --difficult: it is one of rule",
+        ),
     ):
         found = CliRunner().invoke(main, ["evaluate", *files, *more])
         assert found.exit_code != 0 and message in found.output

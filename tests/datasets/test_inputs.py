@@ -286,7 +286,10 @@ def test_csv_keeps_types(tmp_path: Path, text: str, types: dict[str, str]) -> No
         (b"a,b\n1\n", "2 values in each line of .*, got 1"),
         (b"a,b\n1,2,3\n", "2 values in each line of .*, got 3"),
         (b"a,a\n1,2\n", "one column 'a' in .*, got 2"),
-        (b"a,b\n\xff\xfe,1\n", "text that is not UTF-8"),
+        (b"a,b\n\xff\xfe,1\n", "UTF-8 in .*, got another encoding: save it as UTF-8"),
+        (b"a,b\n1,\xe9,3\n", "UTF-8 in .*, got another encoding: save it as UTF-8"),
+        (b"PAR1\x00 and more", "a CSV file in .*, got Parquet: name it t.parquet"),
+        (b'\n{"images": []}', "a CSV file in .*, got JSON: name it t.json"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
     ],
 )

@@ -307,7 +307,7 @@ def test_the_command_and_the_page_show_the_figures(files: tuple[str, str], tmp_p
     lacking = CliRunner().invoke(main, ["evaluate", *files, "--rule", "crowdhuman", "--filter", "seen>=1"]).stderr
     assert "expected column 'seen' of the filter" in lacking
     refused = CliRunner().invoke(main, ["evaluate", *files, "--images", "20"])
-    assert "expected an option of rule 'coco', got images=20" in refused.stderr
+    assert "expected an option of rule 'coco', got --images: it is one of rule 'crowdhuman'" in refused.stderr
 
 
 def test_beside_rules_with_classes(files: tuple[str, str]) -> None:

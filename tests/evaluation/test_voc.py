@@ -150,7 +150,7 @@ def test_no_truth_and_no_detection() -> None:
 
 
 def test_what_a_rule_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected an option of rule 'coco', got strict=True: it has none"):
+    with pytest.raises(ValueError, match="expected an option of rule 'coco', got strict=True: it is one of rule"):
         Params(strict=True)
     with pytest.raises(TypeError, match="expected strict as bool, got 1"):
         Params(rule="voc07", strict=1)

@@ -109,7 +109,7 @@ def test_a_file_that_is_no_part_is_left_alone(tables: dict[str, Path], tmp_path:
     (tmp_path / "mine.parquet").write_bytes(b"PAR1 and no more")
     for overwrite in (False, True):
         if not overwrite:
-            with pytest.raises(InputError, match=r"mine\.parquet of something else"):
+            with pytest.raises(InputError, match=r"mine\.parquet in it: name another folder"):
                 spread(jobs.nms, tables["detections"], out=tmp_path, fragment_rows=100)
         else:
             spread(jobs.nms, tables["detections"], out=tmp_path, fragment_rows=100, overwrite=True)

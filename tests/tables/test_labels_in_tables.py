@@ -248,6 +248,21 @@ def test_a_table_of_sizes_read_as_corners_is_said(tmp_path: Path) -> None:
     assert result.exit_code == 0 and "warning" not in result.stderr
 
 
+def test_the_advice_on_formats_names_those_of_both_tables(tmp_path: Path) -> None:
+    sizes = write(tmp_path / "sizes.parquet", bbox=[[100.0, 120, 30, 40], [200.0, 50, 64, 20]])
+    corners = write(tmp_path / "corners.parquet", bbox=[[100.0, 120, 130, 160], [200.0, 50, 264, 70]])
+    for tables, options in (
+        ([sizes, corners], ["--format xywh --truth-format xyxy"]),
+        ([corners, sizes], ["--truth-format xywh"]),
+        ([sizes, sizes], ["--format xywh", "--truth-format xywh"]),
+    ):
+        said = CliRunner().invoke(main, ["pairs", *map(str, tables)]).stderr
+        assert [line.partition("read them with ")[2] for line in said.splitlines()] == options, said
+        found = CliRunner().invoke(main, ["pairs", *map(str, tables), *" ".join(options).split()])
+        assert "warning" not in found.stderr
+        assert "2 pairs" in found.stdout
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_table_of_sizes_read_as_sizes_is_not(tmp_path: Path) -> None:
     path = write(tmp_path / "coco.parquet", bbox=[[100.0, 120, 30, 40], [200.0, 50, 64, 20]])

@@ -12,7 +12,7 @@ from fastbox.anchors.presets import COMPARED
 from fastbox.cli.command import Command, alone, option, record
 from fastbox.cli.options import Boxes, count_option, json_option, output_option, seed_option, show
 from fastbox.cli.progress import progress
-from fastbox.cli.types import RESIZE_HELP, Names, ResizeRule, Size
+from fastbox.cli.types import RESIZE_HELP, Names, ResizeRule, Size, Whole
 from fastbox.errors import InputError
 from fastbox.values.names import SIZE_COLUMNS
 
@@ -57,7 +57,7 @@ class Sizes:
 @alone("count", count_option("--count", "shapes to fit", 9, 1))
 @click.option(
     "--levels",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     help="Feature levels in the configuration lines (default: three shapes a level, or one).",
 )

@@ -10,7 +10,7 @@ from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
 from fastbox.cli.options import BOX_FORMAT, IMAGE_COLUMN, class_option, json_option, names_option, show
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Text
+from fastbox.cli.types import Text, Whole
 from fastbox.kernels.codes import ROTATED_FORMATS
 from fastbox.values.numbers import as_choice
 
@@ -76,7 +76,7 @@ class Convert(Command):
 )
 @alone("names", names_option())
 @click.option("--one-based", is_flag=True, default=None, help="VOC's pixels count from 1.")
-@click.option("--digits", type=click.IntRange(0), metavar="N", help="Decimals to write, more where needed.")
+@click.option("--digits", type=Whole(0), metavar="N", help="Decimals to write, more where needed.")
 @click.option("--renumber", is_flag=True, default=None, help="Number YOLO's classes from 0.")
 @click.option("--from-above", is_flag=True, default=None, help="KITTI's objects as seen from above, in metres.")
 @click.option("--quads", is_flag=True, default=None, help="COCO's polygons of four points as quadrilaterals.")

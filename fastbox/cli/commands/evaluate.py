@@ -21,7 +21,7 @@ from fastbox.cli.options import (
     seed_option,
 )
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Column, Counts, Grid, Ranges, Real
+from fastbox.cli.types import Column, Counts, Grid, Number, Ranges, Real, Whole
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.stages import told
 
@@ -92,7 +92,7 @@ class Rules:
 
     images: int | None = option(
         "--images",
-        type=click.IntRange(1),
+        type=Whole(1),
         metavar="COUNT",
         help="Images of the data set, for false positives per image (crowdhuman; default: those that a file lists, "
         "or that have boxes).",
@@ -142,7 +142,7 @@ class Evaluation:
     )
     samples: int = option(
         "--bootstrap",
-        type=click.IntRange(0),
+        type=Whole(0),
         default=0,
         show_default=True,
         metavar="SAMPLES",
@@ -204,7 +204,7 @@ class Evaluation:
     )
     confusion_score: float | None = option(
         "--confusion-score",
-        type=Real(),
+        type=Number(),
         metavar="SCORE",
         help="Score from which the confusion matrix counts detections (default: where F is highest).",
     )

@@ -8,7 +8,7 @@ from fastbox._lazy import deferred
 from fastbox.cli.command import Command, alone
 from fastbox.cli.options import json_option, metrics_option, show
 from fastbox.cli.progress import progress
-from fastbox.cli.types import Names
+from fastbox.cli.types import Names, Whole
 from fastbox.ops.metrics import DTYPES, METRICS, USUAL
 
 __all__ = ["warmup"]
@@ -37,9 +37,7 @@ warmed = deferred("fastbox.report.terminal.warmed")
     help=f"Types of coordinates: {', '.join(DTYPES)} (default: both).",
 )
 @alone("metrics", metrics_option(None, USUAL, f"compile: {', '.join(METRICS)}; or all"))
-@click.option(
-    "--processes", type=click.IntRange(1), metavar="N", help="Processes that compile (default: all processors)."
-)
+@click.option("--processes", type=Whole(1), metavar="N", help="Processes that compile (default: all processors).")
 @alone("as_json", json_option())
 def warmup(
     commands: list[str] | None, dtypes: list[str] | None, metrics: list[str], processes: int | None, as_json: bool

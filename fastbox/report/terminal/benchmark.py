@@ -63,11 +63,5 @@ def _show_crowds(console: Console, summary: Mapping[str, Any]) -> None:
     show_table(console, rows, ("JI",))
     console.print(Text("truths and detections in ignored regions are left out if they match nothing", style="dim"))
     console.print()
-    misses = summary["miss_rates"]
-    show_table(
-        console,
-        [
-            ("false positives per image", *(f"{found['false_per_image']:.4g}" for found in misses)),
-            ("miss rate", *(f"{found['miss_rate']:.3f}" for found in misses)),
-        ],
-    )
+    misses = [(f"{found['false_per_image']:.4g}", f"{found['miss_rate']:.3f}") for found in summary["miss_rates"]]
+    show_table(console, [("false positives per image", "miss rate"), *misses])
