@@ -146,7 +146,7 @@ def _values(a: Array, b: Array, metric: str, beta: float) -> Array:
     if metric == "eiou":
         return diou - ratio((aw - bw) ** 2, hull_w * hull_w) - ratio((ah - bh) ** 2, hull_h * hull_h)
     assert metric == "ciou", metric
-    turn = np.arctan2(bw, bh) - np.arctan2(aw, ah)  # pi/2 without height, 0 of a point
+    turn = np.arctan2(bw, abs(bh)) - np.arctan2(aw, abs(ah))  # pi/2 without height, 0 of a point
     v = kind(4 / np.pi**2) * turn * turn
     alpha = np.where(v == 0, kind(0), ratio(v, kind(1) - iou + v))
     return diou - alpha * v

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,14 @@ def by_image(
     return a, b, starts_a, starts_b
 
 
-def output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "out") -> NDArray[Any]:
-    """Return a new array, or the given one, which must be C-contiguous and of this shape and dtype."""
+def output(
+    out: NDArray[Any] | None,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    name: str = "out",
+    inputs: Iterable[NDArray[Any]] = (),
+) -> NDArray[Any]:
+    """Return a new array, or the given one: C-contiguous, of this shape and dtype, and apart from the inputs."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
@@ -69,4 +76,6 @@ def output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any
         raise ValueError(f"expected {name} to be a {dtype} array of shape {shape}, got {came}")
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError(f"expected {name} to be C-contiguous, aligned and writeable, got an array that is not")
+    if any(np.may_share_memory(out, given) for given in inputs):
+        raise ValueError(f"expected {name} in memory of its own, got an array that overlaps an input")
     return out

@@ -73,7 +73,7 @@ def pairwise(
         offsets = np.array([0, len(a) * len(b)])
     shape = (int(offsets[-1]),) if grouped else (len(a), len(b))
     reused = out is not None
-    out = output(out, shape, a.dtype)
+    out = output(out, shape, a.dtype, inputs=(*a.columns, *b.columns))
     sides = sides_of(a, b)
     kernel = sides.kernel("MATRIX", metric, a.dtype)
     common = _arguments(sides, a.dtype, starts_a, starts_b, beta)
@@ -108,7 +108,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     a, b = as_two(a, b, metric, beta, grouped=False)
     if len(a) != len(b):
         raise ValueError(f"expected as many boxes in a as in b, got {len(a)} and {len(b)}")
-    out = output(out, (len(a),), a.dtype)
+    out = output(out, (len(a),), a.dtype, inputs=(*a.columns, *b.columns))
 
     sides, beta = sides_of(a, b), in_dtype(beta, a.dtype)
     kernel = sides.kernel("ALIGNED", metric, a.dtype)

@@ -15,6 +15,7 @@ import pyarrow as pa
 __all__ = ["NOT_UNPACKED", "Windows", "open_unpacked"]
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+SKIPPABLE = b"\x2a\x4d\x18"  # behind the first byte, a frame of Zstandard that holds no data
 NOT_UNPACKED = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException)
 PADDING = 256  # zeros behind the bytes of a window, which kernels may read past the end
 
@@ -33,7 +34,7 @@ def open_unpacked(path: str | os.PathLike[str]) -> Any:
         magic = file.read(4)
     if magic.startswith(GZIP):
         return gzip.open(path, "rb")
-    if magic.startswith(ZSTD):
+    if magic.startswith(ZSTD) or (magic[1:] == SKIPPABLE and magic[0] >> 4 == 5):
         return _Zstd(pa.CompressedInputStream(pa.OSFile(os.fspath(path)), "zstd"))
     return open(path, "rb", buffering=0)
 

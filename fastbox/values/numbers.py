@@ -178,7 +178,7 @@ def in_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(value, np.ndarray):
         with np.errstate(over="ignore"):
             return value.astype(dtype, copy=False)
-    if abs(value) <= FLOAT32_MOST:
+    if abs(float(value)) <= FLOAT32_MOST:
         return dtype.type(value)
     with np.errstate(over="ignore"):
         return dtype.type(value)

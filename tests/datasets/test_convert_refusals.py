@@ -57,6 +57,24 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "no category_id": ([{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 1}], "has no category_id"),
     "category a name": ([{**result(1), "category_id": "cat"}], "has category_id 'cat': give the number of a category"),
+    "a flag in words": ({"annotations": [{**truth(1), "iscrowd": "yes"}]}, "has iscrowd 'yes': give 0 or 1"),
+    "a side too long": (
+        {"images": [{"id": 1, "width": 2**32}], "annotations": [truth(1)]},
+        "has width 4294967296: give a number of pixels from 0 to 2,147,483,647",
+    ),
+    "NaN beside many digits": (
+        f'[{{"image_id": 1, "bbox": [1, 2, 3, NaN], "n": {"1" * 5000}}}]',
+        r"result 0 \(image_id 1\) .* has bbox\[3\] NaN",
+    ),
+    "cut beside many digits": (f'[{{"n": {"1" * 5000}}},', "got a part of it, which ends in line 1"),
+    "three numbers beside many digits": (
+        f'[{{"image_id": 5, "category_id": 1, "score": 1, "bbox": [1, 2, 3], "n": {"1" * 5000}}}]',
+        r"result 0 \(image_id 5\) of .* has bbox \[1, 2, 3\] of 3 numbers",
+    ),
+    "a first score beyond float64": (
+        '{"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1e400}]}',
+        r"annotation 0 \(id 1, image_id 1\) of .* has score beyond what a table can hold",
+    ),
     "half a category": ([{**result(1), "category_id": 1.5}], "has category_id 1.5: give a whole number"),
     "category true": ([{**result(1), "category_id": True}], "has category_id True: give a whole number"),
     "three numbers": ([result(5, (1, 2, 3))], r"result 0 \(image_id 5\) of .* has bbox \[1, 2, 3\] of 3 numbers: give"),

@@ -146,3 +146,19 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 def test_kind_insists_and_is_told(tmp_path: Path) -> None:
     assert convert([result(1)], tmp_path, kind="results")[0]["kind"] == "results"
     assert convert({"annotations": [truth(1)]}, tmp_path, kind="truths")[0]["kind"] == "truths"
+
+
+def test_escaped_keys_are_the_keys_that_they_spell(tmp_path: Path) -> None:
+    annotations = [truth(1), {**truth(1), "id": 2, "x": 1}]
+    text = json.dumps({"images": [{"id": 1}], "annotations": annotations})
+    for key in ("ignore", r"\u0069gnore", r"ign\u006Fre"):
+        _, table = convert(text.replace('"x"', f'"{key}"'), tmp_path)
+        assert table["ignore"].to_pylist() == [0, 1]
+    with pytest.raises(InputError, match="has no obb"):
+        convert(text.replace('"x": 1', r'"\u006fbb": [5, 5, 9, 9, 0.5]'), tmp_path)
+
+
+def test_ids_are_text_where_many_annotations_before_have_none(tmp_path: Path) -> None:
+    without = {name: value for name, value in truth(1).items() if name != "id"}
+    _, table = convert({"images": [{"id": 1}], "annotations": [without] * 8200 + [{**truth(1), "id": "a"}]}, tmp_path)
+    assert table["id"].to_pylist()[-1] == "a"

@@ -136,3 +136,16 @@ def test_an_unknown_metric_is_refused_everywhere(name: str) -> None:
 def test_coordinates_of_the_wrong_shape_are_named() -> None:
     with pytest.raises(ValueError, match=r"\(n, 4\), got \(3, 5\)"):
         fastbox.pairwise(np.zeros((3, 5)), np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize("of_a", [False, True])
+def test_an_output_that_overlaps_an_input_is_refused(of_a: bool) -> None:
+    room = np.sort(np.random.default_rng(0).random((2, 300, 2, 2)), axis=2).reshape(2, 300, 4)
+    a, b = room
+    memory = (a if of_a else b).reshape(-1)
+    said = "expected out in memory of its own, got an array that overlaps an input"
+    with pytest.raises(ValueError, match=said):
+        fastbox.aligned(a, b, out=memory[300:600])
+    with pytest.raises(ValueError, match=said):
+        fastbox.pairwise(a[:20], b[-20:], out=room.reshape(-1)[60:460].reshape(20, 20))
+    assert_array_equal(fastbox.aligned(a, b, out=np.empty(300)), fastbox.aligned(a, b))

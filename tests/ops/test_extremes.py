@@ -201,3 +201,14 @@ def test_evaluation_of_any_size(size: float) -> None:
         assert overlap(square, square, crowd) == 1
         assert overlap(square, Sides(0.0, 0.0, size, size / 2), crowd) == pytest.approx(0.5)
         assert overlap(flat, Sides(size / 2, 0.0, size, 1 / size), crowd) == pytest.approx(0.5 if crowd else 1 / 3)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_height_of_minus_zero_turns_no_aspect_beyond_the_usual_range(dtype: Any) -> None:
+    for unit in (1e-12, 2e18):
+        tall, *flat = (np.array([[0, 0, unit, height]], dtype) for height in (unit / 10, 0.0, -0.0))
+        values = [fastbox.pairwise(tall, one, metric="ciou") for one in flat]
+        assert values[0] == values[1] >= -1.5
+        losses = [fastbox.ciou_loss(one, tall, return_grad=True) for one in flat]
+        assert losses[0].loss == losses[1].loss
+        assert_array_equal(losses[0].grad, losses[1].grad)

@@ -244,3 +244,15 @@ def test_metrics_that_rotated_boxes_do_not_have_are_refused_in_one_sentence() ->
         fastbox.best(a, RotatedBoxes(a.corners(), "xyxyxyxy"), metric="probiou")
     with pytest.raises(ValueError, match="got 'probiou'"):
         fastbox.pairwise([[0, 0, 1, 1]], [[0, 0, 1, 1]], metric="probiou")
+
+
+@pytest.mark.compiler
+@pytest.mark.jit
+def test_a_side_of_minus_zero_is_one_of_zero() -> None:
+    a, b = (RotatedBoxes([box], "cxcywhd") for box in ([1, 3, -0.0, 2, 45], [1, 2, 2, 2, 45]))
+    for found in (
+        *(fastbox.pairwise(a, b), fastbox.aligned(a, b), fastbox.aligned(b, a), fastbox.best(a, b).values),
+        fastbox.pairs(a, b, threshold=0).values,
+    ):
+        assert found.tolist() == [[0.0]] or found.tolist() == [0.0]
+        assert not np.signbit(found).any()

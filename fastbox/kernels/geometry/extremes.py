@@ -140,7 +140,7 @@ def diou(a, b, beta):
 def angle(box):
     x_shift, w, _, _ = along(box.x0, box.x1, box.x0, box.x1)
     y_shift, h, _, _ = along(box.y0, box.y1, box.y0, box.y1)
-    return TWO_OVER_PI * atan(np.ldexp(w / h, y_shift - x_shift) if w > 0.0 else 0.0)
+    return TWO_OVER_PI * atan(np.ldexp(w / abs(h), y_shift - x_shift) if w > 0.0 else 0.0)  # a height may be -0
 
 
 @device

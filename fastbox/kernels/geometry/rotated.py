@@ -105,7 +105,8 @@ def pack(boxes, first, last, tile):
     for j in range(n):
         k = np.uint64(first + j)  # unsigned: no test for an index from the end
         tile[CX, j], tile[CY, j] = np.float64(p[k]), np.float64(q[k])
-        tile[W, j], tile[H, j], tile[SIN, j] = np.float64(r[k]), np.float64(s[k]), np.float64(t[k])
+        # A side of -0 is one of 0: it would hand its sign on.
+        tile[W, j], tile[H, j], tile[SIN, j] = np.float64(r[k]) + 0.0, np.float64(s[k]) + 0.0, np.float64(t[k])
     for j in range(n, whole):
         tile[CX, j], tile[CY, j], tile[W, j], tile[H, j], tile[SIN, j] = 0.0, 0.0, 0.0, 0.0, 0.0
     columns_to_centres(arrangement, n, tile)

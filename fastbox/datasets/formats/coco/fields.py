@@ -69,23 +69,24 @@ def _whole(name: str, value: Any) -> int:
     return whole
 
 
-def _category(name: str, value: Any) -> int:
+def _category(name: str, value: Any, wanted: str = "the number of a category") -> int:
     if isinstance(value, str):
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip(), re.ASCII):
-            raise Unusable(f"has {name} {value!r}", "give the number of a category")
+            raise Unusable(f"has {name} {value!r}", f"give {wanted}")
         return int(value)
     return _whole(name, value)
 
 
 def _side(name: str, value: Any) -> int:
-    pixels = _category(name, value)
+    wanted = "a number of pixels from 0 to 2,147,483,647"
+    pixels = _category(name, value, wanted)
     if not 0 <= pixels < 2**31:
-        raise Unusable(f"has {name} {pixels}", "give a number of pixels, from 0 on")
+        raise Unusable(f"has {name} {pixels}", f"give {wanted}")
     return pixels
 
 
 def _flag(name: str, value: Any) -> int:
-    return int(value) if isinstance(value, bool) else _category(name, value)
+    return int(value) if isinstance(value, bool) else _category(name, value, "0 or 1")
 
 
 def _number(name: str, value: Any) -> float:

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 BATCH = 8192
+DIGITS = 4300  # of a whole number, which Python reads at most
 ELEMENTS = {"results": "result", "annotations": "annotation", "images": "image", "categories": "category"}
 # The keys of a file that lists images alone, as COCO's own of its test images.
 LISTING = {"info", "licenses", "images", "categories", "type", "videos"}
@@ -46,11 +47,10 @@ BoxId = TypeVar("BoxId")
 
 
 class Ids(msgspec.Struct):
-    """The ids and the score of an annotation, of any type; those of the first annotation tell the types of all."""
+    """The ids of an annotation, of any type; the first ids tell the types of all."""
 
     image_id: Any = None
     id: Any = None
-    score: Any = None
 
 
 class Truth(msgspec.Struct, Generic[ImageId, BoxId], gc=False):
@@ -162,7 +162,7 @@ def read(source: str | os.PathLike[str]) -> Document:
         raise InputError(f"{path} can't be unpacked: copy or pack it again") from error
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}): name an existing COCO JSON file") from error
-    turned = b'"obb"' in data
+    turned = _may_have("obb", data)
     try:
         if _LIST.match(data):
             results = msgspec.json.decode(data, type=list[msgspec.Raw])
@@ -171,8 +171,8 @@ def read(source: str | os.PathLike[str]) -> Document:
         boxes, images = lists.annotations, lists.images
         if boxes is None and (images is None or not msgspec.json.decode(data, type=dict[str, Any]).keys() <= LISTING):
             raise _not_coco(path, data)
-        ignores = b'"ignore"' in data
-        scores = any(type(_ids(first).score) in (int, float) for first in (boxes or [])[:1])
+        ignores = _may_have("ignore", data)
+        scores = any(map(_has_score, (boxes or [])[:1]))
         return Document(path, "truths", boxes or [], images or [], lists.categories or [], ignores, scores, turned)
     except msgspec.ValidationError as error:
         raise _not_coco(path, data) from error
@@ -185,7 +185,7 @@ def read(source: str | os.PathLike[str]) -> Document:
 def id_types(document: Document) -> tuple[Any, Any]:
     """Return the types of all image ids and all annotation ids: those of the first ids."""
     image_id = box_id = None
-    for element in document.boxes[:BATCH]:
+    for element in document.boxes:
         found = _ids(element)
         image_id = found.image_id if image_id is None else image_id
         box_id = found.id if box_id is None else box_id
@@ -226,6 +226,27 @@ def decode(path: str, elements: list[msgspec.Raw], struct: Any, *ids: Any) -> It
         yield decoded
 
 
+def _may_have(name: str, data: bytes) -> bool:
+    """Tell whether a text of JSON may be a name, whose letters may also be escaped."""
+    if b'"%s"' % name.encode() in data:
+        return True
+    spelled = "".join(rf"(?:{one}|\\u00(?i:{ord(one):02x}))" for one in name)
+    return b"\\u00" in data and re.search(f'"{spelled}"'.encode(), data) is not None
+
+
+def _loads(data: bytes | str) -> Any:
+    """Read JSON; whole numbers of more digits than Python reads become infinite."""
+    return json.loads(data, parse_int=lambda digits: int(digits) if len(digits) <= DIGITS else float(digits))
+
+
+def _has_score(element: msgspec.Raw) -> bool:
+    try:
+        whole = _loads(bytes(element))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(whole, dict) and type(whole.get("score")) in (int, float)
+
+
 def _ids(element: msgspec.Raw) -> Ids:
     try:
         return msgspec.json.decode(element, type=Ids)
@@ -243,8 +264,10 @@ def _named(element: Any) -> str:
 def refused(what: str, place: int, path: str, element: msgspec.Raw, error: Exception) -> InputError:
     """Return the error for an element that neither decoder reads."""
     try:
-        whole = json.loads(bytes(element))
-    except (ValueError, RecursionError):
+        whole = _loads(bytes(element))
+    except RecursionError:
+        return InputError(f"{what} {place} of {path} is nested too deeply: flatten it")
+    except ValueError:
         return InputError(f"{what} {place} of {path} is not UTF-8: save the file as UTF-8")
     where = f"{what} {place}{_named(whole)} of {path}"
     if not isinstance(whole, dict):
@@ -262,7 +285,7 @@ def _not_coco(path: str, data: bytes) -> InputError:
     """Return the error for JSON without COCO's lists."""
     wanted = "an object with the lists images, annotations and categories, or a list of results"
     try:
-        whole = json.loads(data)
+        whole = _loads(data)
     except ValueError:
         return _not_json(path, data)
     if not isinstance(whole, dict):
@@ -283,7 +306,7 @@ def _not_json(path: str, data: bytes) -> InputError:
         return not_utf8(path)
     try:
         text = data.decode()
-        whole = json.loads(text)
+        whole = _loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return not_utf8(path, f"byte {data[error.start]:#x} in line {line}")
