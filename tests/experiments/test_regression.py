@@ -332,7 +332,7 @@ def test_any_number_of_losses_is_drawn(losses: str, tmp_path: Path) -> None:
         (("--losses", "iou,best"), "got 'best'"),
         (("--losses", ","), "got none"),
         (("--seed", -1), "-1 is not in the range"),
-        (("--steps", "many"), "'many' is not a valid integer"),
+        (("--steps", "many"), "expected a whole number, got many"),
         (("--plot", "plot.doc"), "expected a picture"),
         (("-o", "no/such/folder/out.parquet"), "expected a folder"),
     ],

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
-from fastbox.datasets.formats.coco.records import is_unicode, not_finite
+from fastbox.datasets.formats.coco.refusals import is_unicode, not_finite
 from fastbox.datasets.listing import line_error
 from fastbox.errors import InputError, not_utf8
 

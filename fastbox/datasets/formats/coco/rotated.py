@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from fastbox.datasets.dataset import BATCH_ROWS, boxes_schema
 from fastbox.datasets.formats.coco.fields import Unusable, element_of
-from fastbox.datasets.formats.coco.records import Document, Result, ScoredTruth, refused
+from fastbox.datasets.formats.coco.records import Document, Result, ScoredTruth
+from fastbox.datasets.formats.coco.refusals import refused
 
 __all__ = ["FORMATS", "POLYGON", "batches", "field_of", "schema_of"]
 
