@@ -90,13 +90,15 @@ class Outcome:
         self.options = reduction, given, return_grad, out, grad_out = options
         one_each, count, nothing = reduction in ("none", "box"), math.prod(values), _no_weights(dtype)
         self.weights = weights = nothing if given is None else _weights(given, values, dtype)
+        read: tuple[NDArray[Any], ...] = ()
         if out is not None or grad_out is not None:
-            _check_outputs(options, one_each, (*chain(*inputs), weights.values))
+            _check_outputs(options, one_each)
+            read = (*chain(*inputs), weights.values)
         self.divisor = divisor = float(count) if weights.values.size == 0 else weights.total
         scale = 1.0 if reduction != "mean" else 1.0 / divisor if divisor else math.nan
         self.scale = scale if given is None else in_dtype(scale, dtype)
-        self.grad = output(grad_out, grad, dtype, "grad_out") if return_grad else nothing.values
-        self.losses = output(out, losses, dtype) if one_each else nothing.values
+        self.grad = output(grad_out, grad, dtype, "grad_out", read) if return_grad else nothing.values
+        self.losses = output(out, losses, dtype, inputs=read) if one_each else nothing.values
         self.sums = np.zeros(0 if one_each else -(-count // BLOCK))
         self.streamed = grad_out is not None and self.grad.nbytes >= STREAMED_BYTES
 
@@ -112,16 +114,13 @@ class Outcome:
         return LossAndGrad(loss, self.grad) if return_grad else loss
 
 
-def _check_outputs(options: Options, one_each: bool, inputs: tuple[NDArray[Any], ...]) -> None:
-    """Refuse arrays to write that are not used, and arrays that share memory with other arrays."""
+def _check_outputs(options: Options, one_each: bool) -> None:
+    """Refuse arrays to write that are not used, and those that share memory with each other."""
     reduction, _, return_grad, out, grad_out = options
     if out is not None and not one_each:
         raise ValueError(f'expected out= with reduction="none" or "box", got out= with {reduction!r}')
     if grad_out is not None and not return_grad:
         raise ValueError("expected return_grad=True with grad_out=, got False")
-    for name, array in (("out", out), ("grad_out", grad_out)):
-        if array is not None and any(np.may_share_memory(array, given) for given in inputs):
-            raise ValueError(f"expected {name} in memory of its own, got an array that overlaps an input")
     if out is not None and grad_out is not None and np.may_share_memory(out, grad_out):
         raise ValueError("expected grad_out in memory of its own, got an array that overlaps out")
 

@@ -43,8 +43,9 @@ def pairwise(
     beta : float
         The distance in pixels from which ``smooth_l1`` is linear.
     out : array, optional
-        The array to write: C-contiguous, of the result's dtype and shape; for grouped sets one-dimensional, as long as
-        all matrices together. Reusing a large array is two to four times faster than making a new one.
+        The array to write: C-contiguous, of the result's dtype and shape, in memory of its own; for grouped sets
+        one-dimensional, as long as all matrices together. Reusing a large array is two to four times faster than making
+        a new one.
 
     Returns
     -------
