@@ -32,3 +32,8 @@ def ordered_bits_less_one(x):
     """Return the ordered bits of a float, less one: the bits of 0 lie above all others."""
     bits = ordered_bits(x)
     return bits - type(bits)(1) if bits else ~bits
+
+
+def not_negative(x):
+    """Return a number, and 0 for a negative one: a maximum of integers, which processors make beside sums of floats."""
+    return x if ordered_bits(x) < 2 ** (8 * x.itemsize - 1) else type(x)(0)

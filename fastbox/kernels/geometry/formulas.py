@@ -12,6 +12,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from fastbox.kernels.build.bits import not_negative
 from fastbox.kernels.build.device import device, inlined
 
 Box = namedtuple("Box", "x0 y0 x1 y1 area angle")  # angle: 2/pi times atan(width / height), only for CIoU
@@ -42,10 +43,9 @@ def one_nan(x):
 
 @device
 def intersection(a, b):
-    zero = type(a.x0)(0)
     w = smaller(a.x1, b.x1) - larger(a.x0, b.x0)
     h = smaller(a.y1, b.y1) - larger(a.y0, b.y0)
-    return (w if w > zero else zero) * (h if h > zero else zero)
+    return not_negative(w) * not_negative(h)
 
 
 @device

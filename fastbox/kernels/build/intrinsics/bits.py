@@ -46,3 +46,17 @@ def _ordered(less):
 
 in_place_of(bits.ordered_bits)(_ordered(0))
 in_place_of(bits.ordered_bits_less_one)(_ordered(1))
+
+
+def _not_negative(typing, x):
+    element = ir.IntType(x.bitwidth)
+
+    def emit(context, builder, signature, arguments):
+        bits, zero = builder.bitcast(arguments[0], element), element(0)
+        larger = builder.select(builder.icmp_signed(">", bits, zero), bits, zero)
+        return builder.bitcast(larger, arguments[0].type)
+
+    return x(x), emit
+
+
+in_place_of(bits.not_negative)(_not_negative)
