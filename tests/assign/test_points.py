@@ -20,6 +20,7 @@ SIZE, STRIDES, CLASSES = (72, 56), (8, 16, 32), 4
 GRID, CORNERS = PointGrid(STRIDES), PointGrid(STRIDES, 0)
 RANGES = [(-1, 12), (12, 24), (24, 1e8)]
 FAMILIES = ("fcos", "tal", "tal-8.3", "yolo26-one-to-one", "tood", "yolox", "yolox-0.3", "rtmdet", "mmyolo-rtmdet")
+ALL_CLASSES_COST = ("yolox", "yolox-0.3", "rtmdet")
 
 
 def drawn(seed: int, n: int, *, coarse: bool = False) -> dict[str, Any]:
@@ -212,7 +213,7 @@ def test_the_first_of_equal_truths_takes_every_point(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_invalid_boxes_are_left_out(name: str) -> None:
+def test_invalid_boxes_and_scores_of_nan_are_left_out(name: str) -> None:
     made = drawn(7, 4)
     whole = matched(name, made)
     wider = made | {"truths": np.insert(made["truths"], 2, [[np.nan, 0, 9, 9], [30, 30, 20, 40]], axis=0)}
@@ -223,10 +224,12 @@ def test_invalid_boxes_are_left_out(name: str) -> None:
     assert found.candidates is not None and not found.candidates[2:4].any()
     if name == "fcos":
         return
-    broken = made["boxes"].copy()
+    broken, unknown = made["boxes"].copy(), made["scores"].copy()
     taken = rows(whole)[0][::2]
-    broken[taken] = np.nan
-    assert not set(taken) & set(rows(matched(name, made | {"boxes": broken}))[0])
+    broken[taken], unknown[taken, 0 if name in ALL_CLASSES_COST else slice(None)] = np.nan, np.nan
+    without = matched(name, made | {"boxes": broken})
+    assert not set(taken) & set(rows(without)[0])
+    assert rows(matched(name, made | {"scores": unknown})) == rows(without)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

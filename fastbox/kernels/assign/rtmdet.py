@@ -61,6 +61,18 @@ def base_of(scores, row, costs):
 
 
 @device
+def is_known(p, label, given, own):
+    """Tell whether the scores that cost at a point are numbers; the cost of all classes is computed once, -1 if not."""
+    scores, start, base, costs = given
+    if own:
+        return scores[start + p, label] == scores[start + p, label]
+    if base[p] != base[p]:
+        total = base_of(scores, start + p, costs)
+        base[p] = total if total == total else -1.0
+    return base[p] >= 0.0
+
+
+@device
 def distance_cost(x, y, stride, one, radius):
     """Return 10 to the power of the distance of a point from a truth's centre, in strides, less the radius."""
     T = type(radius)
@@ -92,20 +104,20 @@ def least_overlap(most, weight):
 
 
 @inlined
-def cost_of(o, apart, most, logit, p, given, rule):
-    """Return the cost of a truth at a valid point, or infinity if it is above a bound.
+def cost_of(o, apart, most, label, p, given, rule):
+    """Return the cost of a truth at a valid point: infinity if it is above a bound, nan if a score is.
 
     The cost of all classes is computed with the first truth for which overlap and distance cost little enough.
     """
-    scores, start, base, costs = given
+    scores, start, base, _ = given
     _, weight, _, own = rule
     T = type(weight)
     overlaps = overlap_cost(o, weight)
     if (overlaps + apart) * T(0.999) - T(1e-5) > most:  # no class costs less than 0
         return T(np.inf)
-    if not own and base[p] != base[p]:
-        base[p] = base_of(scores, start + p, costs)
-    cost = class_cost(logit, 0.0 if own else base[p], o, own) + overlaps + apart
+    if not is_known(p, label, given, own):
+        return T(np.nan)
+    cost = class_cost(scores[start + p, label], 0.0 if own else base[p], o, own) + overlaps + apart
     return cost if cost == cost else T(np.inf)
 
 
@@ -117,7 +129,6 @@ def nearest(grid, image, truth, row, marks, within, k, rule, given, best):
     """
     (one, label), (reach, least) = truth, within
     levels, steps, strides, images, offset = grid
-    scores, start, _, _ = given
     costs, points = best
     T = type(reach)
     most, n = T(np.inf), 0
@@ -133,9 +144,10 @@ def nearest(grid, image, truth, row, marks, within, k, rule, given, best):
                     apart = distance_cost(coordinate(across, column, reach), y, strides[level], one, rule[0])
                     if apart * T(0.999) - T(1e-5) > most:
                         continue
-                    v = cost_of(row[j], apart, most, scores[start + p, label], p, given, rule)
-                    n = place_next(costs, points, n, k, -v, p)
-                    most = -costs[n - 1] if n == k else most
+                    v = cost_of(row[j], apart, most, label, p, given, rule)
+                    if v == v:
+                        n = place_next(costs, points, n, k, -v, p)
+                        most = -costs[n - 1] if n == k else most
     return n
 
 
@@ -158,7 +170,6 @@ def take(grid, image, truth, row, marks, k, rule, given, best):
 def cheapest(grid, image, p, b, truths, n, classes, rule, given):
     """Return the place of the truth of the least cost at a valid point, of all truths of the image."""
     levels, steps, strides, images, offset = grid
-    scores, start, _, _ = given
     T = type(rule[0])
     begin = images[image]
     x, y, at = place_of(levels, steps, offset, begin, begin + strides.size - 1, p, rule[0])
@@ -167,18 +178,34 @@ def cheapest(grid, image, p, b, truths, n, classes, rule, given):
         one = corners_in(truths, g)
         if one[0] == one[0]:
             o, apart = iou_floored(one, b, T(1e-6)), distance_cost(x, y, strides[at - begin], one, rule[0])
-            v = cost_of(o, apart, least, scores[start + p, classes[g]], p, given, rule)
+            v = cost_of(o, apart, least, classes[g], p, given, rule)
             if v < least:
                 least, chosen = v, g
     return chosen
 
 
 @device
-def claim_outside(members, m, marks, wanted, g, claims, owner):
+def number_of(row, members, m, label, most, given, own, best):
+    """Return how many points a truth takes: the sum of its greatest IoUs, of points of known scores; at least one."""
+    while True:
+        n, total = greatest(row, m, most, best)
+        unknown = 0
+        for j in range(n):
+            place = best[1][j]
+            if not is_known(members[place], label, given, own):
+                row[place] = row[place] - row[place]
+                unknown += 1
+        if unknown == 0:
+            return max(np.int64(total), 1)
+
+
+@device
+def claim_outside(members, m, marks, wanted, side, given, claims, owner):
     """Let a truth claim the lowest of the points that lie in no truth: in mmyolo they cost the same."""
+    g, label = side
     for j in range(m):
         p = members[j]
-        if wanted > 0 and marks[p] < 0:
+        if wanted > 0 and marks[p] < 0 and is_known(p, label, given, True):
             claim(p, g, claims, owner)
             wanted -= 1
 
@@ -248,12 +275,12 @@ def assign(grid, truths, predictions, rule, span, outputs, space):
             if one[X0] != one[X0]:
                 continue
             iou_row(tile, m, one, row.dtype.type(1e-6), row)
-            k = max(np.int64(greatest(row, m, rule[2], best)[1]), 1)
+            k = number_of(row, members, m, classes[s + g], rule[2], given, own, best)
             taken = take(grid, image, (one, classes[s + g]), row, marks, k, rule, given, best)
             for j in range(taken):
                 claim(best[1][j], np.int32(g), claims, owner)
             if own and taken < k:
-                claim_outside(members, m, marks, k - taken, np.int32(g), claims, owner)
+                claim_outside(members, m, marks, k - taken, (np.int32(g), classes[s + g]), given, claims, owner)
         settle(grid, image, (m, members, tile), (wanted, known, e - s, classes[s:e]), rule, given, state)
         m = listed(owner, n, members)
         rows, found = collect(image, s, members, m, (owner, row, row), outputs, rows, found)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastbox.kernels.assign.overlaps import (
     ANGLE,
+    AREA,
     BATCH,
     BATCH_ROWS,
     OVERLAP,
@@ -73,8 +74,8 @@ ROW, ROWS = ANGLE + 1, ANGLE + 2  # a truth's IoUs behind it, and the number of 
 def base_of(scores, row, presence, activation, rated):
     """Return the cost of all classes as background, given space for the scores in whole lanes.
 
-    It is the sum of -log(1 - score), at most 100 each. Logarithms are taken of products of at most FACTORS numbers, of
-    which none is below 2^-848: a score below 1 leaves at least 2^-53.
+    It is the sum of -log(1 - score), at most 100 each; nan if a score is nan. Logarithms are taken of products of at
+    most FACTORS numbers, of which none is below 2^-848: a score below 1 leaves at least 2^-53.
     """
     T = scores.dtype.type
     classes = scores.shape[1]
@@ -88,8 +89,9 @@ def base_of(scores, row, presence, activation, rated):
     if activation == PRODUCTS or activation == LOGIT_PRODUCTS:
         for c in range(classes):
             rated[c] = np.float64(T(np.sqrt(np.float64(T(rated[c]) * presence))))
-    certain = 0
+    certain, unknown = 0, 0
     for c in range(rated.size):
+        unknown += rated[c] != rated[c]
         certain += not 1.0 - rated[c] > 0.0
         rated[c] = 1.0 - rated[c] if 1.0 - rated[c] > 0.0 else 1.0
     total = -FLOOR * certain
@@ -102,7 +104,7 @@ def base_of(scores, row, presence, activation, rated):
                 products[lane] *= rated[start + lane]
         for lane in range(LANES):
             total -= log(products[lane])
-    return total
+    return np.nan if unknown else total
 
 
 @inlined
@@ -209,7 +211,10 @@ def cheapest(grid, image, j, truths, n, classes, given, scene, rules):
 
 @device
 def prepare(grid, image, truths, n, shape, predictions, points, rated, scene):
-    """Pack the valid points of an image, with the objectness and the base of each; return their number."""
+    """Pack the valid points of an image, with the objectness and the base of each; return their number.
+
+    A point with a score of nan is none of them.
+    """
     boxes, scores, objectness, activation, start = predictions
     members, tile, spots, base = scene
     fill(spots, points, np.int32(-1))
@@ -218,12 +223,18 @@ def prepare(grid, image, truths, n, shape, predictions, points, rated, scene):
         mark(grid, image, truths, n, shape[1], INSIDE, spots)
     m = compact(boxes, start, members, listed(spots, points, members), tile)
     fill(spots, points, np.int32(-1))
+    kept = 0
     for j in range(m):
         row = start + members[j]
-        spots[members[j]] = j
-        tile[PRESENCE, j] = presence_of(objectness, activation, row)
-        base[j] = base_of(scores, row, tile[PRESENCE, j], activation, rated)
-    return m
+        members[kept] = members[j]
+        for k in (X0, Y0, X1, Y1, AREA):
+            tile[k, kept] = tile[k, j]
+        tile[PRESENCE, kept] = presence_of(objectness, activation, row)
+        base[kept] = base_of(scores, row, tile[PRESENCE, kept], activation, rated)
+        if base[kept] == base[kept]:
+            spots[members[kept]] = kept
+            kept += 1
+    return kept
 
 
 @device
