@@ -59,16 +59,40 @@ def until_line(out, position):
 
 
 @device
-def append_nontemporal(out, position, ahead, behind, count, started):
-    """Store `count` values from a position on past the caches, in whole lines.
+def append_nontemporal(out, position, ahead, turn, count, first):
+    """Store the part made before the last past the caches, and return the turn of the next one.
 
-    The values lie in `ahead`, after the `behind` values that filled no line before; the last `behind` values fill no
-    line again, and are moved to the front. Of the first line only the values from the position on are stored.
+    A part is `count` values; the last one lies at its turn and belongs at a position. Three parts take turns in
+    `ahead`, behind a line that repeats the end of the third: a processor waits for values that it loads in other
+    vectors than it has just stored. They are stored in vectors that cross neither lines nor pages, and loaded as the
+    lines of the output ask. Of its first line only the values from `first` on are stored.
     """
-    start = position - behind
-    if not started:
-        for j in range(behind, per_line(out)):
-            out[start + j] = ahead[j]
-    for line in range(0 if started else 1, count // per_line(out)):
-        store_line(out, start + line * per_line(out), ahead, line * per_line(out))
-    copy_line(ahead, 0, ahead, count)
+    third = 2 * count
+    if position == first:
+        for j in range(until_line(out, first)):
+            out[first + j] = ahead[per_line(out) + j]
+    else:
+        store_part(out, position - count, ahead, turn - count if turn else third, count, first)
+    if turn == third:
+        copy_line(ahead, 0, ahead, third + count)
+    return 0 if turn == third else turn + count
+
+
+@device
+def store_part(out, position, ahead, turn, count, first):
+    """Store the lines that end in a part, whose values belong at a position, past the caches."""
+    behind = offset_in_line(out, position)
+    for line in range(1 if position == first and behind else 0, count // per_line(out)):
+        done = line * per_line(out) - behind
+        store_line(out, position + done, ahead, turn + per_line(out) + done)
+
+
+@device
+def finish_nontemporal(out, position, ahead, turn, count, first):
+    """Store what waits still before the next turn: a part, and the values that fill no line; both end at a position."""
+    if position > first:
+        last = turn - count if turn else 2 * count
+        store_part(out, position - count, ahead, last, count, first)
+        behind = offset_in_line(out, position)
+        for j in range(behind):
+            out[position - behind + j] = ahead[last + per_line(out) + count - behind + j]

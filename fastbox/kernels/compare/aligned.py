@@ -33,8 +33,7 @@ def aligned(beta, a, b, span, out):
         read_rows(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)
         read_rows(b, rowwise[1], s, n, bx0, by0, bx1, by1)
         if ANGLES:
-            column_angles(ax0, ay0, ax1, ay1, angle_a)
-            column_angles(bx0, by0, bx1, by1, angle_b)
+            column_angles((ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), angle_a, angle_b)
         top, low = empty_range(beta)
         for j in range(ROWS):
             one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])

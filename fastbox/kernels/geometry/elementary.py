@@ -61,30 +61,44 @@ def atan(x):
 @inlined
 def aspect(w, h):
     """Compute 2/pi times the arctangent of width over height: 1 without height, 0 of a point."""
-    if type(w)(1.0 + 2.0**-52) == type(w)(1):  # float32, known to the compiler
-        return type(w)(turned(np.float64(w), np.float64(h)))
+    if is_single(w):
+        tangent, back = rest_of_turn(np.float64(w), np.float64(h))
+        return type(w)(turned(tangent, back))
     slope = np.float64(w) / abs(np.float64(h)) if w > type(w)(0) else 0.0  # a height may be -0
     return type(w)(TWO_OVER_PI * atan(slope))
 
 
-@inlined
-def turned(w, h):
-    """Compute the aspect of two sides with one division, to 5 units of the last place of float64: enough for float32.
+@device
+def is_single(x):
+    """Return whether a number is a float32, which the compiler knows."""
+    return type(x)(1.0 + 2.0**-52) == type(x)(1)
 
-    The diagonal is turned back by 0, 1/2 or 1, the nearest; the tangent t of the rest is at most tan(pi/8) and has a
-    polynomial, the Chebyshev interpolant of 2/pi atan(t) / t.
+
+@inlined
+def rest_of_turn(w, h):
+    """Turn the diagonal of two sides back by 0, 1/2 or 1, the nearest; return the tangent of the rest, and the turn.
+
+    The tangent is at most tan(pi/8), and takes the one division.
     """
     narrow, flat = w <= TAN_EIGHTH * h, h <= TAN_EIGHTH * w
     above = w if narrow else (-h if flat else w - h)
     below = h if narrow else (w if flat else w + h)
     back = 0.0 if narrow else (1.0 if flat else 0.5)
-    t = above / below if w > 0.0 else 0.0
-    u = t * t
+    return above / below if w > 0.0 else 0.0, back
+
+
+@inlined
+def turned(tangent, back):
+    """Compute the aspect of what :func:`rest_of_turn` returns, to 5 units of the last place: enough for float32.
+
+    The polynomial is the Chebyshev interpolant of 2/pi atan(t) / t.
+    """
+    u = tangent * tangent
     v = u * u
     low = (0.6366197723675813 - 0.21220659078916262 * u) + v * (0.12732395446622766 - 0.0909456811000147 * u)
     mid = (0.07073549887349968 - 0.05787365885438766 * u) + v * (0.04895576443052839 - 0.042273042021090265 * u)
     high = (0.03621315531577862 - 0.027680558432656155 * u) + v * 0.013455194384385182
-    return back + t * (low + v * v * (mid + v * v * high))
+    return back + tangent * (low + v * v * (mid + v * v * high))
 
 
 @inlined

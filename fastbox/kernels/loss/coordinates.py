@@ -11,14 +11,14 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.bits import ordered_bits
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, offset_in_line
+from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, finish_nontemporal
 from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import BLOCK
 from fastbox.kernels.common.block_sums import SUMS, total
 from fastbox.kernels.geometry.formulas import larger, one_nan, smooth
 
-AHEAD = 2 * SUMS  # numbers made, with the numbers before them that fill no cache line yet
+AHEAD = LINE + 3 * SUMS  # three parts of numbers behind a cache line of numbers
 
 
 @device
@@ -71,17 +71,18 @@ def sweep(pair, beta, weighed, scale, span, outputs, carried):
     out, boxed, grad, nontemporal, sums = outputs
     per_line = LINE // out.itemsize
     zero, infinite = out.dtype.type(0), out.dtype.type(np.inf)
-    behind = offset_in_line(grad, first) if nontemporal else 0
+    turn = 0
     losses, slopes, lanes = stack_array(out, SUMS), stack_array(out, AHEAD), stack_array(sums, SUMS)
     for l in range(SUMS):
         lanes[l] = carried[l]
     for k in range(first, last, SUMS):
         top = ordered_bits(zero)
+        at = per_line + turn
         if grad.size:
             for l in range(SUMS):
                 j = np.uint64(k + l)
                 loss, slope = value(pred[j] - target[j], beta)
-                losses[l], slopes[np.uint64(behind + l)] = loss, scale * slope
+                losses[l], slopes[np.uint64(at + l)] = loss, scale * slope
                 top = larger(top, ordered_bits(loss))
         else:
             for l in range(SUMS):
@@ -93,17 +94,17 @@ def sweep(pair, beta, weighed, scale, span, outputs, carried):
             for l in range(SUMS):
                 losses[l] *= weights[np.uint64(k + l) >> np.uint64(shared)]
             for l in range(SUMS if grad.size else 0):
-                slopes[np.uint64(behind + l)] *= weights[np.uint64(k + l) >> np.uint64(shared)]
+                slopes[np.uint64(at + l)] *= weights[np.uint64(k + l) >> np.uint64(shared)]
         if weights.size > 0 or top > ordered_bits(infinite):
             for l in range(SUMS):
                 losses[l] = one_nan(losses[l])
             for l in range(SUMS if grad.size else 0):
-                slopes[np.uint64(behind + l)] = one_nan(slopes[np.uint64(behind + l)])
+                slopes[np.uint64(at + l)] = one_nan(slopes[np.uint64(at + l)])
         if nontemporal:
-            append_nontemporal(grad, k, slopes, behind, SUMS, k > first)
+            turn = append_nontemporal(grad, k, slopes, turn, SUMS, first)
         elif grad.size:
             for line in range(0, SUMS, per_line):
-                copy_line(grad, k + line, slopes, line)
+                copy_line(grad, k + line, slopes, at + line)
         if boxed:
             for i in range(SUMS // 4):
                 j = 4 * i
@@ -116,9 +117,8 @@ def sweep(pair, beta, weighed, scale, span, outputs, carried):
                 lanes[l] += np.float64(losses[l])
             if (k + SUMS) % BLOCK == 0:
                 sums[k // BLOCK] = total(lanes)
-    if nontemporal and last > first:
-        for j in range(behind):
-            grad[last - behind + j] = slopes[j]
+    if nontemporal:
+        finish_nontemporal(grad, last, slopes, turn, SUMS, first)
     for l in range(SUMS):
         carried[l] = lanes[l]
 

@@ -9,7 +9,13 @@ import numpy as np
 
 from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, offset_in_line
+from fastbox.kernels.build.nontemporal import (
+    LINE,
+    append_nontemporal,
+    copy_line,
+    fence,
+    finish_nontemporal,
+)
 from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.transpose import WIDE, are_rows, columns_to_rows
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
@@ -18,10 +24,11 @@ from fastbox.kernels.common.block_sums import total
 from fastbox.kernels.geometry.extremes import LOSSES, robust_iou_loss_and_grad
 from fastbox.kernels.geometry.formulas import one_nan
 from fastbox.kernels.geometry.gradients import iou as loss_and_grad
-from fastbox.kernels.geometry.read_rows import ROWS, are_safe, box, column_angles, plain_box, read_rows
+from fastbox.kernels.geometry.read_rows import ROWS, box, column_angles, plain_box, read_rows
+from fastbox.kernels.geometry.safe_range import all_safe, empty_range, widen_range
 
 NUMBERS = 4 * ROWS
-AHEAD = NUMBERS + LINE  # numbers made, with the numbers before them that fill no cache line yet
+AHEAD = LINE + 3 * NUMBERS  # three parts of numbers behind a cache line of numbers
 
 # Kernel binds these anew for each loss; here they are IoU's.
 robust, ANGLES = robust_iou_loss_and_grad, False
@@ -46,34 +53,38 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
     lanes = stack_array(sums, ROWS)
     lanes[:] = 0.0
     per_line = LINE // out.itemsize
-    behind = offset_in_line(grad, 4 * first) if nontemporal else 0
+    turn, whole = 0, last - (last - first) % ROWS
     for s in range(first, last, ROWS):
         n = min(ROWS, last - s)
         read_rows(pred, rowwise[0], s, n, ax0, ay0, ax1, ay1)
         read_rows(target, rowwise[1], s, n, bx0, by0, bx1, by1)
         if ANGLES:
-            column_angles(ax0, ay0, ax1, ay1, angle_a)
-            column_angles(bx0, by0, bx1, by1, angle_b)
-        if not are_safe(ax0, ay0, ax1, ay1, bx0, by0, bx1, by1):
-            for j in range(n):
-                values[j], g = robust(
-                    box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
-                    box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
-                )
-                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
-        elif grad.size:
+            column_angles((ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), angle_a, angle_b)
+        top, low = empty_range(zero)
+        if grad.size:
             for j in range(ROWS):
                 values[j], g = loss_and_grad(
                     plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
                     plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
                 )
                 g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
+                top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
+                top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
         else:
             for j in range(ROWS):
                 values[j] = loss_and_grad(
                     plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
                     plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
                 )[0]
+                top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
+                top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
+        if not all_safe(top, low, zero):
+            for j in range(n):
+                values[j], g = robust(
+                    box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
+                    box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
+                )
+                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
         if weights.size:
             for j in range(n):
                 w = weights[np.uint64(s + j)]
@@ -95,17 +106,19 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
             elif arrangement == YXYX:
                 for j in range(ROWS):
                     g0[j], g1[j], g2[j], g3[j] = g1[j], g0[j], g3[j], g2[j]
-            for j in range(0, ROWS, WIDE):
-                columns_to_rows((g0, g1, g2, g3), j, slopes, behind + 4 * j)
             if n < ROWS:
-                start = 4 * s - behind
-                for j in range(0 if s > first else behind, behind + 4 * n):
-                    grad[start + j] = slopes[j]
-            elif nontemporal:
-                append_nontemporal(grad, 4 * s, slopes, behind, NUMBERS, s > first)
+                for j in range(n):
+                    k = 4 * (s + j)
+                    grad[k], grad[k + 1], grad[k + 2], grad[k + 3] = g0[j], g1[j], g2[j], g3[j]
             else:
-                for line in range(0, NUMBERS, per_line):
-                    copy_line(grad, 4 * s + line, slopes, line)
+                at = per_line + turn
+                for j in range(0, ROWS, WIDE):
+                    columns_to_rows((g0, g1, g2, g3), j, slopes, at + 4 * j)
+                if nontemporal:
+                    turn = append_nontemporal(grad, 4 * s, slopes, turn, NUMBERS, 4 * first)
+                else:
+                    for line in range(0, NUMBERS, per_line):
+                        copy_line(grad, 4 * s + line, slopes, at + line)
         if out.size:
             if n == ROWS:
                 for line in range(0, ROWS, per_line):
@@ -121,9 +134,7 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
             if s + n == last or (s + n) % BLOCK == 0:
                 sums[s // BLOCK] = total(lanes)
     if nontemporal:
-        if (last - first) % ROWS == 0 and last > first:
-            for j in range(behind):
-                grad[4 * last - behind + j] = slopes[j]
+        finish_nontemporal(grad, 4 * whole, slopes, turn, NUMBERS, 4 * first)
         fence()
 
 
