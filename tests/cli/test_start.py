@@ -1,12 +1,14 @@
-"""What pyarrow and Numba would import is loaded only where an engine or a user asks for it."""
+"""What a process of the command line leaves out: what pyarrow and Numba would import, and Python's work at the end."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 
 @pytest.mark.slow
-def test_who_asks_for_pandas_gets_it(python: object) -> None:
+def test_who_asks_for_pandas_gets_it(python: Any) -> None:
     pytest.importorskip("pandas")
     code = """
 import sys
@@ -17,12 +19,12 @@ assert "pandas" not in sys.modules
 import pandas
 print(pandas.DataFrame({"a": [1]}).a.tolist())
 """
-    assert python(code).stdout.strip() == "[1]"  # type: ignore[operator]
+    assert python(code).stdout.strip() == "[1]"
 
 
 @pytest.mark.slow
 @pytest.mark.compiler
-def test_numba_compiles_without_scipy(python: object) -> None:
+def test_numba_compiles_without_scipy(python: Any) -> None:
     pytest.importorskip("scipy")
     code = """
 import sys
@@ -34,4 +36,31 @@ print(len(TALLY.code(np.dtype("float64"), "")) > 1000, {"coverage", "scipy"} & {
 import scipy.linalg
 print(scipy.linalg.det([[2.0]]))
 """
-    assert python(code).stdout.split("\n")[:2] == ["True set()", "2.0"]  # type: ignore[attr-defined, operator]
+    assert python(code).stdout.split("\n")[:2] == ["True set()", "2.0"]
+
+
+END = """
+import atexit, sys, types
+from fastbox.__main__ import main
+atexit.register(print, "registered for the end")
+class Slow:
+    def __del__(self):
+        print("taken apart")
+sys.modules["held"] = types.ModuleType("held")
+sys.modules["held"].slow = Slow()
+sys.argv = ["fastbox", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [("plan data/truths.parquet", 0), ("plan missing.parquet", 2)])
+def test_a_process_ends_without_being_taken_apart(words: str, code: int, python: Any) -> None:
+    done = python(END.replace("sys.argv[1:]", repr(words.split())), check=False)
+    assert done.returncode == code
+    assert done.stdout.endswith("registered for the end\n")
+    assert bool(done.stderr) == bool(code)
+
+
+def test_a_process_that_is_profiled_is_taken_apart(python: Any) -> None:
+    code = END.replace("sys.argv[1:]", "['--version']").replace("main()\n", "sys.setprofile(lambda *_: None); main()\n")
+    assert python(code).stdout.endswith("registered for the end\ntaken apart\n")
