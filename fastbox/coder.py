@@ -249,7 +249,7 @@ def _bounds(size: tuple[Any, Any] | None, n: int, dtype: np.dtype[Any]) -> tuple
 def _sides_of(size: Any, n: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
     """Return the width and the height of the images: of all rows, or of each of n."""
     try:
-        sides = [in_dtype(np.asarray(side, np.float64), dtype) for side in size]
+        sides = [in_dtype(as_floats(side, "size"), dtype) for side in size]
     except (TypeError, ValueError):
         sides = []
     if len(sides) != 2 or not all(side.shape in ((), (n,)) and (side >= 0).all() for side in sides):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fastbox._record import dataclass
-from fastbox.values.numbers import as_number, as_number_from
+from fastbox.values.numbers import as_number, as_number_from, as_tuple
 
 __all__ = ["POINT_RULES", "PointRule"]
 
@@ -113,9 +113,10 @@ class PointRule:
                 raise ValueError(f"expected {name} in pixels or a stride of {', '.join(STRIDES)}, got {side!r}")
             if side is not None and not isinstance(side, str):
                 as_number_from(side, name, 0)
-        if any(len(pair) != 2 for pair in self.ranges):
+        ranges = [as_tuple(pair, "a range") for pair in self.ranges]
+        if any(len(pair) != 2 for pair in ranges):
             raise ValueError(f"expected ranges as pairs of least and greatest distance, got {self.ranges}")
-        pairs = tuple((as_number(low, "a range"), as_number(high, "a range")) for low, high in self.ranges)
+        pairs = tuple((as_number(low, "a range"), as_number(high, "a range")) for low, high in ranges)
         object.__setattr__(self, "ranges", pairs)
 
     @property
@@ -193,7 +194,7 @@ class PointRule:
 
         A radius of 0 is mmdetection's ``center_sampling=False``, the default of its head.
         """
-        return cls("fcos", "fcos", variant, radius=radius, ranges=tuple(ranges))
+        return cls("fcos", "fcos", variant, radius=radius, ranges=as_tuple(ranges, "ranges"))
 
 
 def _named(name: str, rule: PointRule) -> PointRule:

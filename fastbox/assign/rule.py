@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastbox._record import dataclass
-from fastbox.values.numbers import as_number, as_number_from
+from fastbox.values.numbers import as_number, as_number_from, as_tuple, as_whole, shown
 
 __all__ = ["MatchRule"]
 
@@ -78,8 +78,9 @@ class MatchRule:
     levels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "thresholds", tuple(as_number(t, "a threshold") for t in self.thresholds))
-        object.__setattr__(self, "labels", tuple(int(label) for label in self.labels))
+        thresholds, labels = as_tuple(self.thresholds, "thresholds"), as_tuple(self.labels, "labels")
+        object.__setattr__(self, "thresholds", tuple(as_number(value, "a threshold") for value in thresholds))
+        object.__setattr__(self, "labels", tuple(as_whole(label, "a label", -1) for label in labels))
         if not all(low <= high for low, high in zip((float("-inf"), *self.thresholds), self.thresholds, strict=False)):
             raise ValueError(f"expected thresholds that ascend, got {self.thresholds}")
         if len(self.labels) != len(self.thresholds) + 1:
@@ -95,8 +96,11 @@ class MatchRule:
             value = getattr(self, name)
             if value is not None:
                 as_number_from(value, name)
-        if self.topk is not None and (isinstance(self.topk, bool) or not self.topk >= 1):
-            raise ValueError(f"expected topk to be a whole number of at least 1, got {self.topk!r}")
+        if self.topk is not None:
+            as_whole(self.topk, "topk", 1)
+        if self.levels is not None:
+            levels = tuple(as_whole(count, "a level's number of anchors") for count in as_tuple(self.levels, "levels"))
+            object.__setattr__(self, "levels", levels)
 
     @classmethod
     def fastbox(cls, high: float = 0.5, low: float = 0.4, *, ignore_iof: float = 0.5) -> MatchRule:
@@ -123,7 +127,9 @@ class MatchRule:
     ) -> MatchRule:
         """Make the rule of ``detectron2.modeling.matcher.Matcher``."""
         claims = "ties" if allow_low_quality_matches else "none"
-        return cls("detectron2", tuple(thresholds), tuple(labels), claims, claims_at_zero=True)
+        return cls(
+            "detectron2", as_tuple(thresholds, "thresholds"), as_tuple(labels, "labels"), claims, claims_at_zero=True
+        )
 
     @classmethod
     def mmdet(
@@ -141,7 +147,10 @@ class MatchRule:
         Unlike in mmdetection, a `neg_iou_thr` that is an integer makes negatives as well.
         """
         ranged = isinstance(neg_iou_thr, Sequence)
-        low, high = neg_iou_thr if isinstance(neg_iou_thr, Sequence) else (0.0, neg_iou_thr)
+        ends = neg_iou_thr if isinstance(neg_iou_thr, Sequence) else (0.0, neg_iou_thr)
+        if len(ends) != 2:
+            raise ValueError(f"expected neg_iou_thr as a number or as (low, high), got {shown(neg_iou_thr)}")
+        low, high = ends
         for name, value in (("pos_iou_thr", pos_iou_thr), ("neg_iou_thr", low), ("neg_iou_thr", high)):
             as_number(value, name)
         edges = (min(low, pos_iou_thr), min(max(low, high), pos_iou_thr), pos_iou_thr)
@@ -186,11 +195,21 @@ class MatchRule:
 
         Unlike in keras-hub, forcing never gives anchor 0 a truth that does not exist.
         """
-        if not set(match_values) <= set(KERAS_LABELS):
-            raise ValueError(f"expected match_values of 1, -1 and -2, got {tuple(match_values)}")
-        labels = tuple(KERAS_LABELS[value] for value in match_values)
+        values = as_tuple(match_values, "match_values")
+        if not set(values) <= set(KERAS_LABELS):
+            raise ValueError(f"expected match_values of 1, -1 and -2, got {values}")
+        labels = tuple(KERAS_LABELS[value] for value in values)
         claims = "first" if force_match_for_each_col else "none"
-        return cls("keras-hub", tuple(thresholds), labels, claims, "first", 0.0, True, negative_without_truths=True)
+        return cls(
+            "keras-hub",
+            as_tuple(thresholds, "thresholds"),
+            labels,
+            claims,
+            "first",
+            0.0,
+            True,
+            negative_without_truths=True,
+        )
 
     @classmethod
     def ssd(cls, iou_threshold: float = 0.5) -> MatchRule:
@@ -205,7 +224,7 @@ class MatchRule:
         positive if its IoU reaches the mean plus the standard deviation of the candidates' IoUs and its centre is more
         than 0.01 pixels inside the truth. `levels` is the number of anchors of each level, for plain boxes.
         """
-        return cls("atss", (), (0,), topk=topk, levels=None if levels is None else tuple(int(n) for n in levels))
+        return cls("atss", (), (0,), topk=topk, levels=None if levels is None else as_tuple(levels, "levels"))
 
 
 def _two(low: float, high: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbox.kernels.codes import COLUMNS, FORMATS, PLAIN, ROTATED_FORMATS
-from fastbox.values.numbers import as_array
+from fastbox.values.numbers import as_array, shown
 
 __all__ = ["Collection"]
 
@@ -83,9 +83,13 @@ class Collection:
         TypeError
             Another dtype than of floats.
         """
-        given = np.dtype(dtype)
-        if given.kind != "f":
-            raise TypeError(f"expected a float dtype, got {given}: coordinates are float32 or float64")
+        try:
+            given = np.dtype(dtype)
+        except TypeError:
+            given = None
+        if given is None or given.kind != "f":
+            came = given or shown(dtype)
+            raise TypeError(f"expected a float dtype, got {came}: coordinates are float32 or float64")
         dtype = np.dtype(np.float32 if given.itemsize <= 4 else np.float64)
         if self.dtype == dtype:
             return self

@@ -19,6 +19,7 @@ from fastbox.values.record_text import record_text
 __all__ = ["REDUCTIONS", "Loss", "LossAndGrad", "Options", "Outcome"]
 
 REDUCTIONS = ("none", "box", "sum", "mean")
+LARGE = 2.0**64  # a sum of weights
 
 
 class LossAndGrad(NamedTuple):
@@ -89,7 +90,7 @@ class Outcome:
     ) -> None:
         self.options = reduction, given, return_grad, out, grad_out = options
         one_each, count, nothing = reduction in ("none", "box"), math.prod(values), _no_weights(dtype)
-        self.weights = weights = nothing if given is None else _weights(given, values, dtype)
+        self.weights = weights = nothing if given is None else _weights(given, values, dtype, reduction)
         read: tuple[NDArray[Any], ...] = ()
         if out is not None or grad_out is not None:
             _check_outputs(options, one_each)
@@ -130,11 +131,20 @@ def _no_weights(dtype: np.dtype[Any]) -> Weights:
     return Weights(np.empty(0, dtype), 0, 0.0)
 
 
-def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Weights:
-    """Read weights for values of a shape: one for each value, or one for each row of the last axis."""
+def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any], reduction: str) -> Weights:
+    """Read weights for values of a shape: one for each value, or one for each row of the last axis.
+
+    A mean is the same with all weights doubled or halved: so they are where products with them, or one over their sum,
+    may be beyond the dtype.
+    """
     given = in_dtype(as_floats(weights, "weights"), dtype)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         total = float(given.sum(dtype=np.float64))
+        if reduction == "mean" and total and not 1 / float(np.finfo(dtype).max) < abs(total) < LARGE:
+            most = float(np.max(np.abs(given)))
+            if math.isfinite(most):
+                given = np.ldexp(given, -math.frexp(most)[1])
+                total = float(given.sum(dtype=np.float64))
     if given.shape == shape:
         return Weights(given.reshape(-1), 0, total)
     if len(shape) < 2 or given.shape != shape[:-1]:

@@ -31,7 +31,7 @@ def edges_of(bins: int, range: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
         raise ValueError(f"expected a range whose width {dtype} holds, got {(low, high)!r}: give a narrower one")
     try:
         edges: NDArray[Any] = np.histogram_bin_edges(np.empty(0, dtype), bins, (low, high)).astype(dtype)
-    except ValueError:
+    except (ValueError, IndexError):
         raise ValueError(
             f"expected no more bins than {dtype} has numbers in the range {(low, high)!r}, got {bins}: "
             f"give fewer bins or a wider range"

@@ -22,6 +22,7 @@ __all__ = [
     "as_number",
     "as_number_from",
     "as_sides",
+    "as_tuple",
     "as_whole",
     "below_rounded",
     "in_dtype",
@@ -30,6 +31,7 @@ __all__ = [
     "shown",
 ]
 
+REAL = int | float | np.integer | np.floating
 EXACT = 2**53  # above this number, a float64 can't tell a whole number from the next
 FLOAT32_MOST = 3.4e38  # numbers up to here are in every dtype
 
@@ -119,7 +121,7 @@ def as_floats(values: Any, name: str = "boxes") -> NDArray[Any]:
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):
             return array.astype(np.float32 if array.dtype.itemsize == 4 else np.float64, copy=False)
-    if array.dtype.kind == "O" and all(isinstance(one, int | float | np.number) for one in array.flat):
+    if array.dtype.kind == "O" and all(isinstance(one, REAL) for one in array.flat):
         return np.array([_as_float(one, name) for one in array.flat]).reshape(array.shape)
     raise _no_numbers(array, name)
 
@@ -141,7 +143,7 @@ def as_number(value: Any, name: str) -> float:
         return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
-    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+    if not isinstance(value, REAL) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be a number, got {shown(value)}")
     return _as_float(value, name)
 
@@ -214,6 +216,24 @@ def as_whole(value: Any, name: str, least: int = 0) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(f"expected {name} to be a whole number, {least} or more, got {shown(value)}")
     return int(value)
+
+
+def as_tuple(values: Any, name: str) -> tuple[Any, ...]:
+    """Read a tuple of values, or any other collection of them in order; not text.
+
+    Raises
+    ------
+    TypeError
+        Anything else.
+
+    Examples
+    --------
+    >>> as_tuple([0.4, 0.5], "thresholds")
+    (0.4, 0.5)
+    """
+    if isinstance(values, str) or not np.iterable(values):
+        raise TypeError(f"expected {name} as a tuple, got {shown(values)}")
+    return tuple(values)
 
 
 def as_choice(value: Any, choices: Collection[str], what: str) -> str:
@@ -291,13 +311,15 @@ def _as_float(value: Any, name: str) -> float:
         return float(value)
     except OverflowError:
         raise ValueError(f"expected {name} within the floats, up to 1.8e308, got {shown(value)}") from None
+    except TypeError:  # a timedelta64, which is an integer of NumPy
+        raise TypeError(f"expected {name} of real numbers, got {shown(value)}") from None
 
 
 def _no_numbers(array: NDArray[Any], name: str) -> TypeError:
     """Return the error for an array that holds other values than numbers; the message names the first of them."""
     if array.dtype.kind == "O":
         for place, value in np.ndenumerate(array):
-            if not isinstance(value, int | float | np.number):
+            if not isinstance(value, REAL):
                 came = f"{value!r}" if is_missing(value) or isinstance(value, str) else type(value).__name__
                 advice = f": give a frame, pyarrow.Table.from_pylist({name})" if isinstance(value, dict) else ""
                 row = place[0] if place else 0

@@ -11,6 +11,7 @@ from support.plugins import plugged_in
 
 from fastbox.assign import assigners as home
 from fastbox.assign.match import match
+from fastbox.assign.point_rule import PointRule
 from fastbox.assign.registry import RULES, as_rule, assigners
 from fastbox.assign.rule import MatchRule
 
@@ -89,10 +90,23 @@ def test_what_presets_are_made_of() -> None:
         (lambda: MatchRule.detectron2([0.5], [0, 2]), "labels of 1"),
         (lambda: MatchRule.keras_hub([0.5], [0, 1]), "match_values"),
         (lambda: MatchRule.mmdet(min_pos_iou=float("nan")), "min_claim"),
+        (lambda: MatchRule.mmdet(neg_iou_thr=(0.1,)), r"neg_iou_thr as a number or as \(low, high\), got \(0.1,\)"),
         (lambda: MatchRule.atss(0), "topk"),
+        (lambda: MatchRule.atss("9"), "topk to be a whole number, 1 or more, got '9'"),
+        (lambda: MatchRule.atss(levels=(-1, 4)), "a level's number of anchors to be a whole number, 0 or more, got -1"),
+        (lambda: MatchRule("mine", (0.5,), (0, 1.7)), "a label to be a whole number, -1 or more, got 1.7"),
         (lambda: MatchRule("mine", (0.5,), (0, 1), "all"), "'all'"),
     ],
 )
 def test_rules_that_cannot_be(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("wrong", [None, 0.5, "0.5"])
+def test_what_is_no_tuple(wrong: Any) -> None:
+    for make in (MatchRule.detectron2, MatchRule.keras_hub, lambda one: MatchRule("mine", one, (0, 1))):
+        with pytest.raises(TypeError, match=f"expected thresholds as a tuple, got {wrong!r}"):
+            make(wrong)
+    with pytest.raises(TypeError, match=f"expected ranges as a tuple, got {wrong!r}"):
+        PointRule.fcos(ranges=wrong)

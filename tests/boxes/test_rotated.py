@@ -149,6 +149,8 @@ def test_another_dtype_is_float32_or_float64(made: Any) -> None:
     assert fastbox.iou_loss(half, half, reduction="none").dtype == np.float32
     with pytest.raises(TypeError, match=r"expected a float dtype, got int32"):
         boxes.astype("i4")
+    with pytest.raises(TypeError, match=r"expected a float dtype, got 'single8'"):
+        boxes.astype("single8")
 
 
 REFUSED = {

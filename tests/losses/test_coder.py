@@ -318,6 +318,7 @@ ONE = [[0.0, 0.0, 4.0, 4.0]]
         (lambda: decode(ONE, ONE, format="rel_xyxy"), "format of xyxy"),
         (lambda: decode(ONE, ONE, size=(3,)), r"size=\(width, height\)"),  # type: ignore[arg-type]
         (lambda: decode(ONE, ONE, size=(3, -1)), r"size=\(width, height\)"),
+        (lambda: decode(ONE, ONE, size=("3", 4)), r"size=\(width, height\)"),  # type: ignore[arg-type]
         (lambda: decode(ONE, ONE, size=(3, [1, 2])), r"size=\(width, height\)"),
         (lambda: decode(ONE, ONE, size=5), r"size=\(width, height\)"),  # type: ignore[arg-type]
     ],

@@ -236,6 +236,18 @@ def test_out_is_for_losses_of_each(loss: Any) -> None:
         loss(a, b, grad_out=np.empty((6, 4)))
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["giou", "smooth_l1"])
+def test_a_mean_has_its_gradient_whatever_the_weights_add_up_to(name: str, dtype: Any) -> None:
+    a, b = some(3, dtype)
+    least, most = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    right = ALL[name](a, b, weights=[1, 2, 1], return_grad=True)
+    for weights in ([least, 2 * least, least], [most / 2, most, most / 2]):
+        found = ALL[name](a, b, weights=np.array(weights, dtype), return_grad=True)
+        assert found.loss == pytest.approx(right.loss, rel=1e-6)
+        np.testing.assert_allclose(found.grad, right.grad, rtol=1e-6)
+
+
 @pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", ["giou", "smooth_l1"])

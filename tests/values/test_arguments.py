@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support.paths import ROOT
@@ -164,6 +165,12 @@ def test_functions_are_what_they_were() -> None:
         assert list(inspect.signature(function).parameters)
     with pytest.raises(TypeError, match="expected scores of real numbers"):
         fastbox.nms(TWO, ["a", "b"], iou_threshold=0.5)
+
+
+@pytest.mark.parametrize("one", [np.timedelta64(2, "s"), np.complex128(2), 2j])
+def test_no_durations_and_no_complex_numbers(one: Any) -> None:
+    with pytest.raises(TypeError, match="expected boxes of real numbers, got"):
+        fastbox.Boxes(np.array([[0, 0, one, 2]], object))
 
 
 def test_rooms_are_there_without_an_import_of_their_own() -> None:
