@@ -35,5 +35,9 @@ def ordered_bits_less_one(x):
 
 
 def not_negative(x):
-    """Return a number, and 0 for a negative one: a maximum of integers, which processors make beside sums of floats."""
+    """Return a number, and 0 for a negative one: the maximum of an integer and 0, where that is an instruction.
+
+    Some processors take maxima of floats in the units that add, and those of integers in others. A nan without a sign
+    may stay or be 0.
+    """
     return x if ordered_bits(x) < 2 ** (8 * x.itemsize - 1) else type(x)(0)

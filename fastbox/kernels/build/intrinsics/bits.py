@@ -52,11 +52,19 @@ def _not_negative(typing, x):
     element = ir.IntType(x.bitwidth)
 
     def emit(context, builder, signature, arguments):
-        bits, zero = builder.bitcast(arguments[0], element), element(0)
-        larger = builder.select(builder.icmp_signed(">", bits, zero), bits, zero)
-        return builder.bitcast(larger, arguments[0].type)
+        (number,) = arguments
+        if x.bitwidth == 64 and not _has_maxima_of_64_bits(context.codegen()):
+            zero = number.type(0)
+            return builder.select(builder.fcmp_ordered(">", number, zero), number, zero)
+        whole, zero = builder.bitcast(number, element), element(0)
+        return builder.bitcast(builder.select(builder.icmp_signed(">", whole, zero), whole, zero), number.type)
 
     return x(x), emit
+
+
+def _has_maxima_of_64_bits(codegen):
+    """Tell whether the processor that code is made for compares and chooses integers of 64 bits in one instruction."""
+    return codegen._get_host_cpu_name() == "x86-64-v4" or "+avx512vl" in codegen._get_host_cpu_features()
 
 
 in_place_of(bits.not_negative)(_not_negative)
