@@ -80,8 +80,9 @@ def match(
     An invalid truth matches nothing. An invalid anchor is ignored. Of equal values the first truth wins. With
     ``"atss"`` only positive anchors have a truth and a value; a centre lies inside a rotated truth by its own axes.
 
-    A point is positive or negative. Of equal metrics or costs the lowest point wins, then the lowest truth; an invalid
-    prediction is no candidate. Values agree with peers to 1e-6, points and truths exactly.
+    A point is positive or negative. Of equal metrics or costs the lowest point wins, then the lowest truth. A point is
+    no candidate if its box is invalid or a score that counts is nan: the truth's class's, and with ``"yolox"`` and
+    ``"rtmdet"`` any class's. Values agree with peers to 1e-6, points and truths exactly.
 
     Examples
     --------
