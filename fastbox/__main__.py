@@ -40,7 +40,7 @@ def _start_fast() -> None:
 
 
 def _leave(code: object) -> None:
-    """End the process at once: to take modules and libraries apart piece by piece takes Python ten milliseconds.
+    """End the process at once: to take modules and libraries apart piece by piece takes Python milliseconds.
 
     What was registered for the end is called first. Where something watches the process, or the output can't be
     written, Python ends it.
