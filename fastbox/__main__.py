@@ -9,7 +9,16 @@ import signal
 import sys
 from contextlib import suppress
 
-__all__ = ["main"]
+__all__ = ["command", "leave", "main"]
+
+
+def command() -> None:
+    """Run the command line as a process of its own, which ends at once."""
+    try:
+        main()
+    except SystemExit as end:
+        leave(end.code)
+        raise
 
 
 def main() -> None:
@@ -21,9 +30,6 @@ def main() -> None:
 
         forks.allowed = True  # no other code has begun threads in this process
         run(prog_name="fastbox")
-    except SystemExit as end:
-        _leave(end.code)
-        raise
     except KeyboardInterrupt:
         with suppress(OSError):
             os.write(2, b"error: interrupted; nothing was written\n")
@@ -39,7 +45,7 @@ def _start_fast() -> None:
     gc.set_threshold(100_000)  # modules make many objects, none of them garbage
 
 
-def _leave(code: object) -> None:
+def leave(code: object) -> None:
     """End the process at once: to take modules and libraries apart piece by piece takes Python milliseconds.
 
     What was registered for the end is called first. Where something watches the process, or the output can't be
@@ -58,4 +64,4 @@ def _leave(code: object) -> None:
 
 
 if __name__ == "__main__":  # a process that it starts imports this again
-    main()
+    command()

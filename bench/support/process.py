@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import compileall
 import os
 import re
@@ -46,8 +45,9 @@ def run_command() -> None:
     start = time.perf_counter()
     from fastbox.__main__ import main
 
-    def tell() -> None:
-        print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_utime, peak())
-
-    atexit.register(tell)
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_utime, peak())

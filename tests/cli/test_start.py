@@ -41,7 +41,7 @@ print(scipy.linalg.det([[2.0]]))
 
 END = """
 import atexit, sys, types
-from fastbox.__main__ import main
+from fastbox.__main__ import command
 atexit.register(print, "registered for the end")
 class Slow:
     def __del__(self):
@@ -49,7 +49,7 @@ class Slow:
 sys.modules["held"] = types.ModuleType("held")
 sys.modules["held"].slow = Slow()
 sys.argv = ["fastbox", *sys.argv[1:]]
-main()
+command()
 """
 
 
@@ -62,5 +62,7 @@ def test_a_process_ends_without_being_taken_apart(words: str, code: int, python:
 
 
 def test_a_process_that_is_profiled_is_taken_apart(python: Any) -> None:
-    code = END.replace("sys.argv[1:]", "['--version']").replace("main()\n", "sys.setprofile(lambda *_: None); main()\n")
+    code = END.replace("sys.argv[1:]", "['--version']").replace(
+        "command()\n", "sys.setprofile(lambda *_: None); command()\n"
+    )
     assert python(code).stdout.endswith("registered for the end\ntaken apart\n")
