@@ -113,7 +113,7 @@ class PointRule:
                 raise ValueError(f"expected {name} in pixels or a stride of {', '.join(STRIDES)}, got {side!r}")
             if side is not None and not isinstance(side, str):
                 as_number_from(side, name, 0)
-        ranges = [as_tuple(pair, "a range") for pair in self.ranges]
+        ranges = [as_tuple(pair, "a range") for pair in as_tuple(self.ranges, "ranges")]
         if any(len(pair) != 2 for pair in ranges):
             raise ValueError(f"expected ranges as pairs of least and greatest distance, got {self.ranges}")
         pairs = tuple((as_number(low, "a range"), as_number(high, "a range")) for low, high in ranges)

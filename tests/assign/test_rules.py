@@ -109,4 +109,4 @@ def test_what_is_no_tuple(wrong: Any) -> None:
         with pytest.raises(TypeError, match=f"expected thresholds as a tuple, got {wrong!r}"):
             make(wrong)
     with pytest.raises(TypeError, match=f"expected ranges as a tuple, got {wrong!r}"):
-        PointRule.fcos(ranges=wrong)
+        PointRule("mine", "fcos", "authors", ranges=wrong)

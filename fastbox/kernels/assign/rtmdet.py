@@ -193,7 +193,7 @@ def number_of(row, members, m, label, most, given, own, best):
         for j in range(n):
             place = best[1][j]
             if not is_known(members[place], label, given, own):
-                row[place] = row[place] - row[place]
+                row[place] = row.dtype.type(0)
                 unknown += 1
         if unknown == 0:
             return max(np.int64(total), 1)
