@@ -15,6 +15,7 @@ from support.crowds import crowd, naive_nms, naive_soft, scored
 from support.paths import WITHOUT_JIT
 
 import fastbox
+from fastbox.kernels.suppress.tree import NEAR, WIDTH, nearby
 from fastbox.suppression.arranged import arranged
 from fastbox.suppression.nms import nms, soft_nms
 
@@ -203,3 +204,32 @@ def test_leaves_of_the_tree_are_small_in_clusters_far_apart_and_apart_by_shape()
     half = np.where(wide, thin, thin[::-1])
     *_, least, most = leaves(np.concatenate([centre - half, centre + half], axis=1))
     assert (most > 2 * least).sum() <= 1  # only the leaf between both shapes has boxes of both
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_near_a_leaf_are_the_leaves_with_boxes_that_its_boxes_may_reach(threshold: float) -> None:
+    n, rng, counts = 1_600, np.random.default_rng(9), set()
+    for side in (0.5, 4.0, 12.0, 20.0, 40.0):
+        low = rng.uniform(0, 100, (n, 2))
+        boxes = fastbox.Boxes(np.concatenate([low, low + side * rng.uniform(0.2, 2.0, (n, 2))], axis=1))
+        _, tree = arranged(boxes).tree(np.ones(n), np.arange(n), threshold, np.zeros(n))
+        bounds, share = tree[1][:, : n // WIDTH], tree[4]
+        x0, y0, x1, y1, least, most = bounds
+        for leaf in range(n // WIDTH):
+            own = bounds[:, leaf]
+            wanted = (x0 < own[2]) & (x1 > own[0]) & (y0 < own[3]) & (y1 > own[1])
+            wanted &= (least * share <= own[5]) & (own[4] * share <= most)
+            with np.errstate(invalid="ignore"):  # no share of the sides of nodes without boxes
+                few = nearby(tree, leaf, np.empty((6, NEAR)), np.full(NEAR, n))
+            count = int(wanted.sum())
+            counts.add((count >= WIDTH) + (count >= NEAR))
+            if count >= NEAR:
+                assert few is tree
+                continue
+            nodes = [k for k in range(NEAR) if few[2][k] < 0 and few[1][0, k] < np.inf]
+            assert {-1 - few[2][k] for k in nodes} == {int(start) for start in WIDTH * np.flatnonzero(wanted)}
+            np.testing.assert_array_equal(few[1][:, nodes], bounds[:, [(-1 - few[2][k]) // WIDTH for k in nodes]])
+            leads = few[1][0, WIDTH - 1] == -np.inf
+            assert leads == (count >= WIDTH) and (not leads or few[2][WIDTH - 1] == WIDTH)
+    assert counts == {0, 1, 2}

@@ -40,7 +40,7 @@ def is_crowded(boxes, members, t):
         probes[0, j], probes[1, j], probes[2, j], probes[3, j] = box.x0, box.y0, box.x1, box.y1
         probes[4, j] = box.area
     for place in range(SHARE // 2, n, SHARE):
-        if measure_block(corners(boxes, members[np.uint64(place)]), probes, 0, t, met):
+        if measure_block(corners(boxes, members[np.uint64(place)]), -1, probes, 0, t, met):
             for j in range(PROBES):
                 counts[j] += met[j] > t
     found = 0

@@ -18,7 +18,19 @@ from fastbox.kernels.geometry.elementary import exp
 from fastbox.kernels.geometry.extremes import iou_of, valid
 from fastbox.kernels.geometry.pack import box_at
 from fastbox.kernels.geometry.safe_range import is_screenable
-from fastbox.kernels.suppress.tree import GONE, PAD, corners, given, meets, places_of, reached, tree_of
+from fastbox.kernels.suppress.tree import (
+    GONE,
+    NEAR,
+    PAD,
+    WIDTH,
+    corners,
+    given,
+    meets,
+    nearby,
+    places_of,
+    reached,
+    tree_of,
+)
 
 OPEN, KEPT = range(2)  # the state of a box that is not gone
 
@@ -41,7 +53,12 @@ def hard_nms(tree, tile, keys, rows, first, last, how, state, hits, out):
     tile, state, hits, tree = unowned(tile, state, hits, tree)
     t = how[0]
     waiting = np.empty(keys.size, np.int64)
+    few_bounds, few_below = np.empty((6, NEAR), np.float64), np.empty(NEAR, np.int64)
+    leaf, near = -1, tree
     for begin in range(first, last):
+        if state[np.uint64(begin)] == OPEN and begin // WIDTH != leaf:
+            leaf = begin // WIDTH
+            near = nearby(tree, leaf, few_bounds, few_below)
         depth = 0
         waiting[0] = begin
         while depth >= 0:
@@ -49,7 +66,8 @@ def hard_nms(tree, tile, keys, rows, first, last, how, state, hits, out):
             if state[p] != OPEN:
                 depth -= 1
                 continue
-            found = reached(tree, tile, np.int64(p), t, state, hits)
+            own = np.int64(p) // WIDTH == leaf
+            found = reached(near if own else tree, tile, np.int64(p), t, state, hits)
             dropped, leader, later = False, -1, 0
             for k in range(found):
                 q = np.uint64(hits[np.uint64(k)])  # unsigned: no test for an index from the end

@@ -25,6 +25,7 @@ GONE = 2  # the state of a box that need not be found any more
 WIDTH = 16  # boxes of a leaf, and nodes of a node: a constant count, of which no vector register leaves a remainder
 PAD = WIDTH  # places behind the last box that may be measured
 DEPTH = 8 * WIDTH  # nodes that wait at most, in a tree of 2^32 boxes
+NEAR = 2 * WIDTH  # nodes of a tree of the leaves near one leaf: two groups
 
 LONG = 4 * WIDTH  # boxes of one code that are sorted again, within their own range
 ROUNDS = 3  # of sorting, in which the curve tells boxes apart that are 2^39 times as near as others
@@ -186,12 +187,12 @@ def arrange(boxes, scores, members, t, out, places):
 
 
 @inlined
-def measure_block(one, tile, start, t, met):
-    """Write the IoUs of a box with a block of a tile, and return whether one of them is above t."""
+def measure_block(one, p, tile, start, t, met):
+    """Write the IoUs of box p with a block of a tile, and return whether one of another box is above t."""
     hit = np.int32(0)
     for j in range(WIDTH):
         met[j] = iou(one, box_at(tile, np.uint64(start + j)), type(t)(0))
-        hit = np.int32(hit | np.int32(met[j] > t))
+        hit = np.int32(hit | np.int32((met[j] > t) & (np.int32(p - start) != j)))
     return hit != 0
 
 
@@ -205,13 +206,69 @@ def list_run(tile, one, p, run, t, screenable, state, hits, found):
         if not screenable:
             for j in range(n):
                 met[j] = robust_iou(one, box_at(tile, start + j))
-        elif not measure_block(one, tile, start, t, met):
+        elif not measure_block(one, p, tile, start, t, met):
             continue
         for j in range(n):
             q = start + j
             hits[np.uint64(found)] = q
             found += np.int64((met[np.uint64(j)] > t) & (state[np.uint64(q)] != GONE) & (q != p))
     return found
+
+
+@inlined
+def mark_met(bounds, first, sides, widths, share, near):
+    """Mark which nodes of a group may have boxes that boxes within these sides reach, of widths from one to another."""
+    ((u0, u1), (v0, v1)), (least, most) = sides, widths
+    for j in range(WIDTH):
+        k = np.uint64(first + j)
+        meets = (bounds[X0, k] < u1) & (bounds[X1, k] > u0) & (bounds[Y0, k] < v1) & (bounds[Y1, k] > v0)
+        alike = (not bounds[LEAST_WIDTH, k] * share > most) & (not least * share > bounds[MOST_WIDTH, k])
+        near[np.uint64(j)] = meets & alike
+
+
+@device
+def nearby(tree, leaf, few_bounds, few_below):
+    """Return a tree of the leaves with boxes that those of one leaf may reach; the whole tree if there are many.
+
+    The boxes of a leaf lie close together, and search the tree above the leaves once for all.
+    """
+    n, bounds, below, root, share, screenable = tree
+    if below.size == 0:
+        return tree
+    k = np.uint64(leaf)
+    sides = (bounds[X0, k], bounds[X1, k]), (bounds[Y0, k], bounds[Y1, k])
+    widths = bounds[LEAST_WIDTH, k], bounds[MOST_WIDTH, k]
+    near, waiting = stack_array(np.empty(0, np.uint8), WIDTH), stack_array(below, DEPTH)
+    found, count, depth = stack_array(below, NEAR), 0, 1
+    waiting[0] = root
+    while depth:
+        depth -= 1
+        first = waiting[np.uint64(depth)]
+        mark_met(bounds, first, sides, widths, share, near)
+        for half in range(0, WIDTH, 8):
+            marked = eight(near, half)
+            while marked != np.uint64(0):
+                k = np.uint64(first + half + (lowest(marked) >> 3))
+                marked &= marked - np.uint64(1)
+                if below[k] >= 0:
+                    waiting[np.uint64(depth)] = below[k]
+                    depth += 1
+                elif count == NEAR - 1:
+                    return tree
+                else:
+                    found[np.uint64(count)] = k
+                    count += 1
+    few_bounds[X0] = np.inf  # of nodes that nothing meets
+    for j in range(count):
+        node, place = np.uint64(found[j]), np.uint64(j + (j >= WIDTH - 1))
+        few_below[place] = below[node]
+        for r in range(6):
+            few_bounds[r, place] = bounds[r, node]
+    if count >= WIDTH:  # the last node of the first group meets all boxes, and leads to the second group
+        few_below[WIDTH - 1] = WIDTH
+        for r in range(6):
+            few_bounds[r, WIDTH - 1] = np.inf if (r == X1) | (r == Y1) | (r == MOST_WIDTH) else -np.inf
+    return n, few_bounds, few_below, 0, share, screenable
 
 
 @device
@@ -222,7 +279,7 @@ def reached(tree, tile, p, t, state, hits):
     """
     n, bounds, below, root, share, screenable = tree
     one = box_at(tile, p)
-    (u0, u1), (v0, v1) = shrunk(one.x0, one.x1, share), shrunk(one.y0, one.y1, share)
+    sides = shrunk(one.x0, one.x1, share), shrunk(one.y0, one.y1, share)
     width = width_of(one.x0, one.x1, share)
     near, waiting = stack_array(state, WIDTH), stack_array(hits, DEPTH)
     found, depth = 0, 1
@@ -234,11 +291,7 @@ def reached(tree, tile, p, t, state, hits):
             run = -1 - first, n if below.size == 0 else min(WIDTH - 1 - first, n)
             found = list_run(tile, one, p, run, t, screenable, state, hits, found)
             continue
-        for j in range(WIDTH):
-            k = np.uint64(first + j)
-            meets = (bounds[X0, k] < u1) & (bounds[X1, k] > u0) & (bounds[Y0, k] < v1) & (bounds[Y1, k] > v0)
-            alike = (not bounds[LEAST_WIDTH, k] * share > width) & (not width * share > bounds[MOST_WIDTH, k])
-            near[np.uint64(j)] = meets & alike
+        mark_met(bounds, first, sides, (width, width), share, near)
         for half in range(0, WIDTH, 8):
             marked = eight(near, half)
             while marked != np.uint64(0):
