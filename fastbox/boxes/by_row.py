@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import as_boxes
 from fastbox.kernels.codes import XYXY
-from fastbox.values.formats import SAMPLE, Columns, are_corners, columns_of
+from fastbox.values.formats import Columns, are_corners, columns_of
 
-__all__ = ["Sides", "by_row", "few_by_row"]
+__all__ = ["FEW", "Sides", "by_row", "corners_by_row", "few_by_row"]
+
+FEW = 4096  # rows up to which preparing a call takes about as long as its kernel
 
 Sides: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
 
@@ -51,6 +54,11 @@ def few_by_row(one: Any, other: Any) -> Sides | None:
     Inverted boxes, which may need a warning, are not looked for: they make nan of what is computed of them, and a
     caller that finds a nan reads the boxes by :func:`by_row`.
     """
-    if are_corners(one) and are_corners(other) and one.dtype is other.dtype and 0 < len(one) == len(other) <= SAMPLE:
-        return (XYXY, *columns_of(one)), (XYXY, *columns_of(other))
+    if are_corners(one) and are_corners(other) and one.dtype is other.dtype and 0 < len(one) == len(other) <= FEW:
+        return corners_by_row(one, other)
     return None
+
+
+def corners_by_row(one: NDArray[Any], other: NDArray[Any]) -> Sides:
+    """Return two arrays of corners as kernels take them."""
+    return (XYXY, *columns_of(one)), (XYXY, *columns_of(other))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
+from fastbox.boxes.by_row import FEW, corners_by_row
 from fastbox.kernels.metrics import METRICS
+from fastbox.ops.checks import output
 from fastbox.values.formats import are_corners
 from fastbox.values.numbers import FLOAT32_MOST
 
@@ -16,10 +19,12 @@ __all__ = ["leaders", "reaching", "values_of"]
 
 # Up to this size one call is faster than the preparation of tiles, images and threads.
 PAIRS = 4096
-ROWS = 256  # of aligned rows
+ROWS = 128  # of aligned rows, of which up to FEW are compared by the kernel of many
 
 
-def values_of(a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False) -> NDArray[Any] | None:
+def values_of(
+    a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False, out: NDArray[Any] | None = None
+) -> NDArray[Any] | None:
     """Return the matrix of all values, or the values of aligned rows; None where the caller must check more.
 
     Taken are float arrays of one dtype without an inverted box: nothing in them is converted, refused or warned of.
@@ -35,9 +40,12 @@ def values_of(a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False
     ):
         return None
     n, m = len(a), len(b)
-    if n != m or n > ROWS if aligned else n * m > PAIRS:
+    if n != m or n > FEW if aligned else n * m > PAIRS:
         return None
-    out = np.empty(n if aligned else (n, m), a.dtype)
+    out = output(out, (n,) if aligned else (n, m), a.dtype, inputs=(a, b))
+    if aligned and n > ROWS:
+        parallel.kernel("compare.aligned", "ALIGNED", a.dtype, metric)(beta, *corners_by_row(a, b), (0, n), out)
+        return None if math.isnan(np.minimum.reduce(out)) else out  # as of an inverted box
     kernel = parallel.kernel("compare.few", "FEW", a.dtype, metric)
     return out if kernel(beta, a, b, aligned, out if aligned else out.reshape(-1)) else None
 

@@ -16,7 +16,7 @@ from support.losses import OVERLAP
 
 import fastbox
 from fastbox import Boxes, FormatWarning, coder
-from fastbox.boxes.by_row import few_by_row
+from fastbox.boxes.by_row import FEW, few_by_row
 
 KINDS = (*VALID * 2, *EXTREME, *INVALID)
 CALLS: dict[str, Callable[..., Any]] = {
@@ -52,6 +52,17 @@ def test_arrays_have_the_results_of_boxes(sides: Any) -> None:
     a, b = sides
     for call in (*CALLS.values(), *OVERLAP.values()):
         assert bits(call(a, b)) == bits(call(Boxes(a), Boxes(b)))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("bad", [0.0, 0.01])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_as_many_rows_as_count_as_few_have_the_results_of_boxes(dtype: Any, bad: float) -> None:
+    for n in (FEW, FEW + 1):
+        a, b = some_boxes(n, dtype, 1, bad=bad, exact=False), some_boxes(n, dtype, 2, bad=bad, exact=False)
+        assert (few_by_row(a, b) is None) == (n > FEW)
+        for call in (*CALLS.values(), *OVERLAP.values()):
+            assert bits(call(a, b)) == bits(call(Boxes(a), Boxes(b)))
 
 
 def test_great_deltas_bring_no_warning() -> None:

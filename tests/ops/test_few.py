@@ -17,6 +17,7 @@ from support.floats import FLOATS
 
 import fastbox
 from fastbox import Boxes, FormatWarning
+from fastbox.boxes.by_row import FEW
 from fastbox.ops import few
 
 KINDS = (*VALID * 2, *EXTREME, *INVALID)
@@ -74,15 +75,45 @@ def test_as_many_as_the_kernel_for_few_takes(metric: str, dtype: Any) -> None:
         same(fastbox.pairwise(a, b, metric=metric), fastbox.pairwise(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.best(a, b, metric=metric), fastbox.best(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.top(a, b, 3, metric=metric), fastbox.top(Boxes(a), Boxes(b), 3, metric=metric))
-    a, b = some_boxes(few.ROWS, dtype, 3, bad=0.1, exact=False), some_boxes(few.ROWS, dtype, 4, exact=False)
-    assert few.values_of(a, b, metric, 1.0, aligned=True) is not None
-    same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
+    for n in (few.ROWS, few.ROWS + 1, FEW):
+        a, b = some_boxes(n, dtype, 3, exact=False), some_boxes(n, dtype, 4, exact=False)
+        assert few.values_of(a, b, metric, 1.0, aligned=True) is not None
+        same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
+        a[n // 2, 1] = np.nan
+        assert (few.values_of(a, b, metric, 1.0, aligned=True) is None) == (n > few.ROWS)
+        same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
+
+
+@pytest.mark.parametrize("n", [3, few.ROWS + 9])
+@pytest.mark.parametrize("name", ["pairwise", "aligned"])
+def test_few_boxes_are_written_to_the_array_that_is_given(name: str, n: int) -> None:
+    call, m = getattr(fastbox, name), min(n, 9)
+    a, b = some_boxes(n, np.float32, 1), some_boxes(n, np.float32, 2)[: n if name == "aligned" else m]
+    wanted = call(Boxes(a), Boxes(b))
+    out = np.full(wanted.shape, 7, np.float32)
+    assert call(a, b, out=out) is out
+    assert_array_equal(out, wanted)
+    given = np.concatenate([a.ravel(), np.zeros(out.size, np.float32)])
+    for unfit, message in (
+        (out.astype(np.float64), "float32 array of shape"),
+        (out[..., :-1], "float32 array of shape"),
+        (given[: out.size].reshape(out.shape), "array that overlaps an input"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call(given[: 4 * n].reshape(n, 4), b, out=unfit)
+    assert_array_equal(given[: 4 * n], a.ravel())
+
+
+def test_many_aligned_rows_that_look_like_sizes_are_warned_of() -> None:
+    sizes = np.tile(np.float32([50, 60, 20, 10]), (few.ROWS + 1, 1))
+    with pytest.warns(FormatWarning, match="most boxes of a are inverted"):
+        assert np.isnan(fastbox.aligned(sizes, sizes[:, [2, 3, 0, 1]])).all()
 
 
 def test_more_is_for_the_other_kernels() -> None:
     a = some_boxes(few.PAIRS + 1, np.float32)
     assert few.values_of(a, a[:1], "iou", 1.0) is None
-    assert few.values_of(a[: few.ROWS + 1], a[: few.ROWS + 1], "iou", 1.0, aligned=True) is None
+    assert few.values_of(a[: FEW + 1], a[: FEW + 1], "iou", 1.0, aligned=True) is None
 
 
 def unusual() -> dict[str, Any]:
