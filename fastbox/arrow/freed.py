@@ -11,7 +11,8 @@ import pyarrow as pa
 __all__ = ["return_freed"]
 
 RETURNED = 2 << 20  # bytes that are worth a call of the system when they are taken and freed
-M_MMAP_THRESHOLD = -3  # of mallopt in the C library of GNU
+SPARED = 16 << 20  # bytes that are free behind all smaller arrays, and kept for the next ones
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt in the C library of GNU
 
 
 def return_freed() -> None:
@@ -23,4 +24,7 @@ def return_freed() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
         with suppress(AttributeError):  # of a C library that has no such option
-            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, RETURNED)
+            option = ctypes.CDLL(None).mallopt
+            option(M_MMAP_THRESHOLD, RETURNED)
+            option(M_TRIM_THRESHOLD, SPARED)
+            option(M_ARENA_MAX, 1)  # else what one thread frees is of no use to the next one

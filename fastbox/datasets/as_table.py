@@ -132,7 +132,8 @@ class Changed:
         rows = group.rows
         # A box too large for its dtype becomes infinite; readers count it as invalid.
         with np.errstate(over="ignore"):
-            box = [column.astype(self._dtype.to_pandas_dtype()) for column in box_columns(rows, self._format)]
+            dtype = self._dtype.to_pandas_dtype()
+            box = [column.astype(dtype, copy=False) for column in box_columns(rows, self._format)]
         found: dict[str, Any] = {name: rows[name] for name in rows.column_names}
         found |= dict(zip(names_in(self._format), map(array_of, box), strict=True))
         if "width" in schema.names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +25,7 @@ __all__ = ["MOST_HELD", "Group", "by_id", "coordinates", "file_stems", "grouped"
 pc = deferred("pyarrow.compute")
 folders = deferred("fastbox.storage.folders")
 pictures = deferred("fastbox.storage.pictures")
-tempfile = deferred("tempfile")
+mmap, tempfile = deferred("mmap"), deferred("tempfile")
 
 SPAN = 1 << 20  # between the least and the greatest image id: a table of all ids in between is small
 FEW = 8192  # rows that are taken as Python objects in less time than pyarrow.compute takes to load
@@ -243,9 +242,10 @@ def _by_number(listed: pa.Table, boxed: pa.ChunkedArray) -> tuple[pa.Table, NDAr
         return None
     used = np.zeros(span, np.bool_)
     used[own - least] = True
-    if own.size and not used[others - least].all():
+    places = others - least
+    if own.size and not used[places].all():
         return None  # some images are listed and some are not
-    used[others - least] = True
+    used[places] = True
     ids = np.flatnonzero(used)
     if own.size:
         firsts = np.empty(span, np.int64)
@@ -255,7 +255,7 @@ def _by_number(listed: pa.Table, boxed: pa.ChunkedArray) -> tuple[pa.Table, NDAr
     else:
         nothing = [pa.nulls(len(ids), field.type) for field in listed.schema if field.name != "image_id"]
         images = pa.Table.from_arrays([array_of(ids + least), *nothing], schema=listed.schema)
-    return images.combine_chunks(), (np.cumsum(used) - 1)[others - least]
+    return images.combine_chunks(), (np.cumsum(used) - 1)[places]
 
 
 def _every_image(listed: pa.Table, boxed: pa.ChunkedArray) -> pa.Table:

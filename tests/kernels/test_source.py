@@ -47,3 +47,9 @@ def test_what_a_digest_is_of(digest: Callable[[], str], tmp_path: Path, file: st
     with (tmp_path / file).open("a") as opened:
         opened.write("\n# another text\n")
     assert (digest() != before) == counts
+
+
+def test_imports_of_kernels_stand_before_two_empty_lines() -> None:
+    for path in KERNELS.rglob("*.py"):
+        _, _, rest = path.read_text().partition(source._HEAD)
+        assert not source._IMPORT.findall(rest), path

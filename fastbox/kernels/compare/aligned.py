@@ -13,8 +13,8 @@ from fastbox.kernels.build.types import group, i8, side, vector
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
-from fastbox.kernels.geometry.read_rows import ROWS, box, column_angles, plain_box, read_rows
-from fastbox.kernels.geometry.safe_range import all_safe, empty_range, widen_range
+from fastbox.kernels.geometry.read_rows import ROWS, column_angles, plain_box, read_rows
+from fastbox.kernels.geometry.safe_range import all_safe, box, empty_range, widen_range
 
 # Kernel binds this anew for each metric; here it is iou's.
 ANGLES = False

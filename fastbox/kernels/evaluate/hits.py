@@ -8,7 +8,7 @@ from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.evaluate.overlap import four
 from fastbox.kernels.geometry.extremes import METRICS
-from fastbox.kernels.geometry.read_rows import box
+from fastbox.kernels.geometry.safe_range import box
 
 iou, giou, smooth_l1 = (METRICS[name]["robust"] for name in ("iou", "giou", "smooth_l1"))
 

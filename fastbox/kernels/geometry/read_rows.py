@@ -14,7 +14,6 @@ from fastbox.kernels.build.transpose import WIDE, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect, is_single, rest_of_turn, turned
 from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import columns_to_corners
-from fastbox.kernels.geometry.safe_range import safe_area
 
 ROWS = 64  # boxes read at a time
 
@@ -40,12 +39,6 @@ def read_rows(boxes, rowwise, first, n, x0, y0, x1, y1):
 def plain_box(x0, y0, x1, y1, angle):
     """Return a box with its area."""
     return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), angle)
-
-
-@inlined
-def box(x0, y0, x1, y1, angle):
-    """Return a box with its area, nan if the box is invalid or not safe."""
-    return Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), angle)
 
 
 @device

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one
-from fastbox.kernels.build.device import device
-from fastbox.kernels.geometry.formulas import larger, smaller
+from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.geometry.formulas import Box, larger, smaller
 
 # A box is safe if on each axis the coordinate farthest from the origin is the origin or between these, in pixels: then
 # no square and no product of sides leaves float32, neither of the box nor of its hull with another safe box.
@@ -25,6 +25,12 @@ def safe_area(x0, y0, x1, y1):
     x, y = larger(-x0, x1), larger(-y0, y1)
     safe = ((x >= least) | (x == zero)) & ((y >= least) | (y == zero)) & (x <= most) & (y <= most)
     return w * h if (w >= zero) & (h >= zero) & safe else nan
+
+
+@inlined
+def box(x0, y0, x1, y1, angle):
+    """Return a box with its area, nan if the box is invalid or not safe."""
+    return Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), angle)
 
 
 @device

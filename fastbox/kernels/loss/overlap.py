@@ -24,8 +24,8 @@ from fastbox.kernels.common.block_sums import total
 from fastbox.kernels.geometry.extremes import LOSSES, robust_iou_loss_and_grad
 from fastbox.kernels.geometry.formulas import one_nan
 from fastbox.kernels.geometry.gradients import iou as loss_and_grad
-from fastbox.kernels.geometry.read_rows import ROWS, box, column_angles, plain_box, read_rows
-from fastbox.kernels.geometry.safe_range import all_safe, empty_range, widen_range
+from fastbox.kernels.geometry.read_rows import ROWS, column_angles, plain_box, read_rows
+from fastbox.kernels.geometry.safe_range import all_safe, box, empty_range, widen_range
 
 NUMBERS = 4 * ROWS
 AHEAD = LINE + 3 * NUMBERS  # three parts of numbers behind a cache line of numbers
