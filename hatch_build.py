@@ -21,7 +21,7 @@ LEVELS = ["x86-64-v4", "x86-64-v3", "x86-64-v2"] if ASKED == "1" else [name for 
 
 
 class Libraries(BuildHookInterface):
-    """Compiles every kernel for some levels of processors."""
+    """Compiles kernels for some levels of processors."""
 
     def dependencies(self) -> list[str]:
         """Return what compiling needs."""

@@ -30,7 +30,7 @@ LINUX = ("-nostdlib", "-Wl,--no-undefined,--gc-sections,-s,-z,noexecstack", "-lm
 def main() -> None:
     """Write the library of the level that the first word names, to the file that the second names, or its place."""
     level = next(level for level in LEVELS if level.name == sys.argv[1])
-    versions, out = list(registry.versions(DTYPES)), Path((*sys.argv[2:], file(level))[0])
+    versions, out = list(registry.linked(DTYPES)), Path((*sys.argv[2:], file(level))[0])
     write(level, versions, out)
     print(f"{level.name}: {len(versions)} kernels, {out.stat().st_size / 1e6:.1f} MB")
 

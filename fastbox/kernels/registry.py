@@ -14,6 +14,7 @@ from fastbox.kernels.build import cache, native
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.source import KERNELS
 from fastbox.kernels.build.types import Number
+from fastbox.kernels.metrics import ROTATED_METRICS
 
 LISTED = {
     "assign.fcos": ("FCOS",),
@@ -60,7 +61,7 @@ LISTED = {
     "suppress.tree": ("ARRANGE",),
 }
 
-# The kernels of rotated boxes, which are compiled ahead only if asked for.
+# The kernels of rotated boxes, which `fastbox warmup` compiles only if asked for.
 _COMPARE = ("ALIGNED", "BUILD", "HISTOGRAM", "INDEXED_PAIRS", "INDEXED_TOP", "MATRIX", "PACK", "PAIRS", "TOP")
 _EVALUATE = ("CLASSIFY_ERRORS", "MATCH", "MATCH_ANY")
 _SUPPRESS = ("RESOLVE_ARRANGED", "RESOLVE_SEGMENTS")
@@ -76,6 +77,12 @@ ROTATED = {
     "suppress.quads": _SUPPRESS,
     "suppress.rotated": _SUPPRESS,
 }
+# Those of rectangles, of which libraries have the versions by IoU, and those of short kernels by every metric: with the
+# others, and with those of quadrilaterals and of losses, libraries would be twice as large.
+RECTANGLES = {
+    module: names for module, names in ROTATED.items() if not module.endswith(".quads") and module != "loss.rotated"
+}
+SHORT = "ALIGNED", "CLASSIFY_ERRORS", "MATCH", "MATCH_ANY"
 
 
 class Version(NamedTuple):
@@ -103,6 +110,14 @@ def versions(dtypes: Sequence[str], listed: Mapping[str, tuple[str, ...]] = LIST
             types = {str(kernel.signature(Number(np.dtype(dtype)))): dtype for dtype in dtypes}
             for dtype in types.values():
                 yield from (Version(module, name, dtype, metric) for metric in kernel.metrics)
+
+
+def linked(dtypes: Sequence[str]) -> Iterator[Version]:
+    """List the versions that libraries have."""
+    yield from versions(dtypes)
+    for one in versions(dtypes, RECTANGLES):
+        if one.kernel in SHORT or one.metric == "iou" or one.metric not in ROTATED_METRICS:
+            yield one
 
 
 def kept(version: Version) -> Path | None:

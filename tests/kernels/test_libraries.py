@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastbox
 from fastbox.kernels import registry
 from fastbox.kernels.build import native
 
@@ -97,10 +98,29 @@ def test_a_library_that_does_not_fit_is_left_aside(damage: str, python: Any, bui
 
 
 @pytest.mark.parametrize("level", BUILT, ids=lambda level: level.name)
-def test_a_library_has_every_kernel(level: native.Level) -> None:
+def test_a_library_has_every_kernel_of_libraries(level: native.Level) -> None:
     opened = ctypes.CDLL(native.file(level))
-    for version in registry.versions(("float32", "float64")):
+    for version in registry.linked(("float32", "float64")):
         symbol = registry.found(version).symbol(np.dtype(version.dtype), version.metric)
         assert hasattr(opened, symbol), (
             f"{version}: python -m fastbox.jobs.linking {level.name} writes the library anew"
         )
+
+
+@pytest.mark.jit
+def test_rotated_rectangles_are_compared_matched_and_suppressed_without_a_compiler() -> None:
+    """With libraries that hold these kernels, and where there are none, by what was compiled."""
+    rng = np.random.default_rng(5)
+    low, sides = rng.uniform(0, 90, (300, 2)), rng.uniform(2, 30, (300, 2))
+    plain, scores = np.concatenate([low, low + sides], axis=1), rng.random(300)
+    turned = fastbox.RotatedBoxes(np.concatenate([low + sides / 2, sides, np.zeros((300, 1))], axis=1), "cxcywhr")
+    few = fastbox.RotatedBoxes(np.concatenate([low + sides / 2, sides, np.zeros((300, 1))], axis=1)[:40], "cxcywhr")
+    np.testing.assert_allclose(fastbox.pairwise(turned, few), fastbox.pairwise(plain, plain[:40]), atol=1e-12)
+    np.testing.assert_allclose(fastbox.aligned(turned, turned, metric="probiou"), 1, atol=1e-6)
+    np.testing.assert_array_equal(fastbox.best(turned, few).indices, fastbox.best(plain, plain[:40]).indices)
+    found, wanted = fastbox.pairs(turned, few, threshold=0.3), fastbox.pairs(plain, plain[:40], threshold=0.3)
+    np.testing.assert_array_equal((found.rows, found.cols), (wanted.rows, wanted.cols))
+    kept = fastbox.nms(turned, scores, iou_threshold=0.4)
+    np.testing.assert_array_equal(kept, fastbox.nms(plain, scores, iou_threshold=0.4))
+    labels = fastbox.match(turned, few).labels
+    np.testing.assert_array_equal(labels, fastbox.match(plain, plain[:40]).labels)

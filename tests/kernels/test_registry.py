@@ -64,3 +64,12 @@ def test_codes_of_formats_and_confidences_are_their_places() -> None:
 def test_codes_cost_no_numba(python: Any) -> None:
     done = python("import sys, fastbox.kernels.codes; print({'numba', 'llvmlite'} & set(sys.modules))")
     assert done.stdout.strip() == "set()"
+
+
+def test_libraries_have_what_rotated_rectangles_need_first() -> None:
+    linked = {(one.module, one.kernel, one.dtype, one.metric) for one in registry.linked(("float32", "float64"))}
+    assert linked >= {tuple(one) for one in registry.versions(("float32", "float64"))}
+    rotated = {one[1:] for one in linked if one[0] == "compare.rotated"}
+    assert {("MATRIX", "float32", "iou"), ("PAIRS", "float64", "iou"), ("ALIGNED", "float64", "probiou")} <= rotated
+    assert {one[0] for one in linked if one[0] in registry.ROTATED} == registry.RECTANGLES.keys()
+    assert not {one for one in rotated if one[0] in ("MATRIX", "PAIRS", "TOP") and one[2] != "iou"}
