@@ -10,6 +10,7 @@ from fastbox.assign.registry import as_rule, assigner_of, rules_of
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
 from fastbox.values.arguments import named
+from fastbox.values.flags import as_flag
 
 __all__ = ["match"]
 
@@ -104,7 +105,7 @@ def match(
     >>> found.labels
     array([1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0], dtype=int8)
     """
-    found = as_rule(rule)
+    found, sparse = as_rule(rule), as_flag(sparse, "sparse")
     given = {"boxes": boxes, "scores": scores, "classes": classes, "objectness": objectness, "logits": logits}
     if not isinstance(found, PointRule):
         extra = next((name for name, one in given.items() if one is not None), "")

@@ -21,6 +21,7 @@ from fastbox.evaluation.alike import alike, apart
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
+from fastbox.jobs.common_images import ids_of_both
 from fastbox.report.numbers import counted
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
@@ -199,12 +200,7 @@ def unfit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, read:
     """
     images, examples = mismatch.images, mismatch.examples
     if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
-        own, its = (", ".join(map(repr, examples[name])) for name in ("detections", "truths"))
-        fix = alike(*examples.values()) or "write the ids of both alike, or name their columns"
-        return (
-            f"expected images that both tables have, got none: image ids such as {own} in {read.files[0]} and {its} in "
-            f"{read.files[1]}: {fix}"
-        )
+        return f"expected images that both tables have, got none: {ids_of_both(examples, read.files)}"
     if classes is None:
         return ""
     told = bool(read.named) or any(isinstance(label, str) for label in classes[0])

@@ -34,6 +34,7 @@ from fastbox.values.numbers import as_choice
 __all__ = ["Suppressed", "nms"]
 
 LEAST_SOFT_SCORE = 0.001  # of Bodla et al.
+SIGMA = 0.5
 
 Suppression = Callable[[Boxes, NDArray[Any], Any], tuple[NDArray[np.int64], NDArray[Any] | None]]
 
@@ -92,7 +93,7 @@ def nms(
     *,
     iou_threshold: float = 0.5,
     method: str = "nms",
-    sigma: float = 0.5,
+    sigma: float | None = None,
     min_score: float | None = None,
     score_column: str = SCORE,
     class_column: str = CLASS,
@@ -112,8 +113,8 @@ def nms(
         The IoU, from 0 to 1, above which a box is suppressed, or its score is lowered by ``"soft-linear"``.
     method : str
         ``"nms"``, or ``"soft-linear"`` or ``"soft-gaussian"``: scores are lowered instead, and written so.
-    sigma : float
-        The width of ``"soft-gaussian"``, above 0: the smaller, the faster scores fall.
+    sigma : float, optional
+        The width of ``"soft-gaussian"``, above 0, by default 0.5: the smaller, the faster scores fall.
     min_score : float, optional
         Boxes with a lower score are left out at the start, and by the soft methods also boxes whose score falls below
         it; the default of the soft methods is 0.001.
@@ -147,6 +148,7 @@ def nms(
     """
     as_choice(method, suppression.METHODS, "a method")
     soft = method.removeprefix("soft-") if method != "nms" else None
+    sigma = SIGMA if sigma is None else sigma
     least = min_score if min_score is not None else -np.inf if soft is None else LEAST_SOFT_SCORE
     if np.isnan(least):
         raise ValueError("expected a least score that is a number, got nan")

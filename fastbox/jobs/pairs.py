@@ -20,6 +20,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_images, check_metrics
+from fastbox.jobs.common_images import CommonImages
 from fastbox.jobs.output import Output
 from fastbox.jobs.pairing import PAIR, Block, Question, blocks
 from fastbox.kernels.codes import PLAIN
@@ -213,6 +214,7 @@ def pairs(
         (first, *further), dtype = asked.metrics, np.result_type(*(own.dtype for own in plans))
         found_by = ("compare.dense", "BEST" if best else "PAIRS", dtype, first)
         compile_together((found_by, *(("compare.aligned", "ALIGNED", dtype, name) for name in further)))
+    common = CommonImages()
     with Output(out, schema, command="pairs", parameters=files | asked.parameters(), progress=progress) as output:
         for chunk in scan(a, b, rows=rows):
             paired = np.zeros(len(chunk.a), np.bool_)
@@ -221,8 +223,12 @@ def pairs(
                 values = _add(found, chunk, met, beta, paired)
                 output.write(_batch, chunk, met, values, boxes, schema)
             _count(found, chunk, paired)
+            if b is not None:
+                common.add(chunk)
             output.step(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         output.finish(found)
+    if a.fragment is None:  # an image that one fragment lacks may be in another
+        common.warn([own.files[0] for own in plans])
     return found
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastbox._record import NamedTuple
 from fastbox.kernels.codes import BLOCK
 from fastbox.ops.checks import STREAMED_BYTES, output
+from fastbox.values.flags import as_flag
 from fastbox.values.numbers import as_floats, in_dtype
 from fastbox.values.record_text import record_text
 
@@ -88,7 +89,8 @@ class Outcome:
         dtype: np.dtype[Any],
         inputs: tuple[tuple[NDArray[Any], ...], ...],
     ) -> None:
-        self.options = reduction, given, return_grad, out, grad_out = options
+        reduction, given, return_grad, out, grad_out = options
+        self.options = reduction, given, as_flag(return_grad, "return_grad"), out, grad_out
         one_each, count, nothing = reduction in ("none", "box"), math.prod(values), _no_weights(dtype)
         self.weights = weights = nothing if given is None else _weights(given, values, dtype, reduction)
         read: tuple[NDArray[Any], ...] = ()

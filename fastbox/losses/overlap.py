@@ -198,6 +198,7 @@ def _mean_of_few(metric: str, pred: Any, target: Any, options: Options) -> Loss 
     """Return the mean loss of few boxes without weights and given outputs; None where the caller must check more."""
     reduction, weights, return_grad, out, grad_out = options
     plain = type(reduction) is str and reduction == "mean" and weights is out is grad_out is None
+    plain &= type(return_grad) is bool
     if not plain or (few := few_by_row(pred, target)) is None:
         return None
     n, dtype = len(pred), pred.dtype

@@ -14,6 +14,7 @@ from fastbox._record import NamedTuple
 from fastbox.boxes.container import Boxes, as_boxes
 from fastbox.kernels.codes import CONFIDENCES
 from fastbox.suppression.segments import as_scores, as_threshold, image_bounds, kept_rows, order, segments
+from fastbox.values.flags import as_flag
 from fastbox.values.labels import as_labels
 from fastbox.values.numbers import as_array, as_choice, as_column, as_floats, as_number_from
 from fastbox.values.record_text import record_text
@@ -145,7 +146,7 @@ def weighted_boxes_fusion(
     start = np.where(usable, start, -1.0) * np.where(usable, trust[model], 1.0)
     order(start, rows, bounds)
     left, corners = np.full(len(boxes), np.nan), np.empty((len(boxes), 4), boxes.dtype)
-    rule = threshold, CONFIDENCES.index(conf_type), bool(allows_overflow)
+    rule = threshold, CONFIDENCES.index(conf_type), as_flag(allows_overflow, "allows_overflow")
     common = (boxes.kernel_args(), start, model), trust, (rows, bounds), rule
     sizes = np.diff(bounds)
     if spans := parallel.cut(sizes * (sizes + parallel.ROW_COST)):

@@ -9,11 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.values.numbers import as_array, as_column, is_missing
+from fastbox.values.numbers import as_array, as_column, is_missing, shown
 
-__all__ = ["as_flags", "is_set"]
+__all__ = ["as_flag", "as_flags", "is_set"]
 
 SET, UNSET = ("1", "true", "yes"), ("", "0", "false", "no")
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """Read True or False, which 1 and 0 stand for too.
+
+    Raises
+    ------
+    TypeError
+        Anything else: text such as "no" would count as True.
+
+    Examples
+    --------
+    >>> as_flag(np.True_, "sparse")
+    True
+    """
+    if value is True or value is False:
+        return bool(value)
+    if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
+        raise TypeError(f"expected {name} to be True or False, got {shown(value)}")
+    return bool(value)
 
 
 def as_flags(values: ArrayLike, name: str, n: int) -> NDArray[np.bool_]:

@@ -287,6 +287,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
         (["--iou-threshold", "2"], "2.0 is not in the range"),
         (["--iou-threshold", "nan"], "expected a number, got nan"),
         (["--sigma", "0"], "is not in the range"),
+        (["--sigma", "0.3"], "expected --method soft-gaussian with --sigma, got nms"),
         (["--method", "hard"], "'hard' is not one of"),
         (["--score-column", "none"], "expected a column 'none'"),
         (["-o", "."], "the output folder ./ holds the input"),

@@ -15,7 +15,7 @@ import pytest
 from reference import aligned as naive_aligned
 
 import fastbox
-from fastbox import Boxes, InputError, Source, jobs
+from fastbox import Boxes, InputError, InputWarning, Source, jobs
 from fastbox.tables.record import read_record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -162,7 +162,8 @@ def test_one_table_is_paired_with_itself_once(tmp_path: Path, rows: int, by_clas
 def test_images_of_one_side_only_are_counted_and_empty(tmp_path: Path) -> None:
     pq.write_table(table([1, 1, 5], boxes(3, 0)), tmp_path / "d.parquet")
     pq.write_table(table([2, 9], boxes(2, 1)), tmp_path / "t.parquet")
-    found = jobs.pairs(tmp_path / "d.parquet", tmp_path / "t.parquet", tmp_path / "o.parquet", best=True)
+    with pytest.warns(InputWarning, match="no image has boxes in both tables"):
+        found = jobs.pairs(tmp_path / "d.parquet", tmp_path / "t.parquet", tmp_path / "o.parquet", best=True)
     assert (found.images, found.pairs, found.unmatched) == (4, 0, 3)
     assert rows_of(tmp_path / "o.parquet") == [(0, None), (1, None), (2, None)]
     assert np.isnan(pq.read_table(tmp_path / "o.parquet")["iou"].to_numpy()).all()

@@ -45,13 +45,11 @@ class Suppression:
         metavar="METHOD",
         help="Method: nms drops duplicates; soft-linear and soft-gaussian lower their scores.",
     )
-    sigma: float = option(
+    sigma: float | None = option(
         "--sigma",
         type=Real(0, min_open=True),
-        default=0.5,
-        show_default=True,
         metavar="NUMBER",
-        help="Width of soft-gaussian; scores fall faster with a smaller width.",
+        help="Width of soft-gaussian; scores fall faster with a smaller width (default: 0.5).",
     )
     min_score: float | None = min_score_option(None, "none; 0.001 with the soft methods")
     keep: list[str] | None = keep_option("default: all")
@@ -85,6 +83,8 @@ def nms(
     from fastbox.datasets.as_source import counted
     from fastbox.jobs.nms import nms as job
 
+    if suppression.sigma is not None and suppression.method != "soft-gaussian":
+        raise click.UsageError(f"expected --method soft-gaussian with --sigma, got {suppression.method}")
     with progress("suppressing", counted(detections)) as step:
         found = fragments.run(job, table.source(detections), out=output, **vars(suppression), progress=step)
     show(lambda *given: suppressed.show_suppressed(*given), found.to_dict(), as_json, [output])
