@@ -11,7 +11,7 @@ import pyarrow as pa
 __all__ = ["return_freed"]
 
 RETURNED = 2 << 20  # bytes that are worth a call of the system when they are taken and freed
-SPARED = 16 << 20  # bytes that are free behind all smaller arrays, and kept for the next ones
+SPARED = 4 << 20  # bytes that are free behind all smaller arrays, and kept for the next ones
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt in the C library of GNU
 
 
