@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import as_boxes
-from fastbox.kernels.codes import XYXY
+from fastbox.kernels.codes import BLOCK, XYXY
 from fastbox.values.formats import Columns, are_corners, columns_of
 
 __all__ = ["FEW", "Sides", "by_row", "corners_by_row", "few_by_row"]
 
-FEW = 4096  # rows up to which preparing a call takes about as long as its kernel
+FEW = BLOCK  # rows whose losses have one sum, and up to which preparing a call takes about as long as its kernel
 
 Sides: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.by_row import FEW, corners_by_row
+from fastbox.boxes.by_row import corners_by_row
+from fastbox.boxes.container import as_boxes
 from fastbox.kernels.metrics import METRICS
 from fastbox.ops.checks import output
 from fastbox.values.formats import are_corners
@@ -19,7 +20,8 @@ __all__ = ["leaders", "reaching", "values_of"]
 
 # Up to this size one call is faster than the preparation of tiles, images and threads.
 PAIRS = 4096
-ROWS = 128  # of aligned rows, of which up to FEW are compared by the kernel of many
+ROWS = 128  # of aligned rows, above which the kernel of many compares them
+MOST_ROWS = 32_768  # of aligned rows, above which preparing a call takes a tenth of it
 
 
 def values_of(
@@ -27,7 +29,8 @@ def values_of(
 ) -> NDArray[Any] | None:
     """Return the matrix of all values, or the values of aligned rows; None where the caller must check more.
 
-    Taken are float arrays of one dtype without an inverted box: nothing in them is converted, refused or warned of.
+    Taken are float arrays of one dtype, in which nothing is converted or refused. Inverted boxes are left to the
+    caller, which may have to warn; among many aligned rows they are warned of here.
     """
     if not (
         are_corners(a)
@@ -40,12 +43,14 @@ def values_of(
     ):
         return None
     n, m = len(a), len(b)
-    if n != m or n > FEW if aligned else n * m > PAIRS:
+    if n != m or n > MOST_ROWS if aligned else n * m > PAIRS:
         return None
     out = output(out, (n,) if aligned else (n, m), a.dtype, inputs=(a, b))
     if aligned and n > ROWS:
         parallel.kernel("compare.aligned", "ALIGNED", a.dtype, metric)(beta, *corners_by_row(a, b), (0, n), out)
-        return None if math.isnan(np.minimum.reduce(out)) else out  # as of an inverted box
+        if math.isnan(np.minimum.reduce(out)):  # as of an inverted box, which a caller may have to be warned of
+            as_boxes(a, "a", grouped=False), as_boxes(b, "b", grouped=False)
+        return out
     kernel = parallel.kernel("compare.few", "FEW", a.dtype, metric)
     return out if kernel(beta, a, b, aligned, out if aligned else out.reshape(-1)) else None
 

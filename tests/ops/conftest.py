@@ -12,4 +12,4 @@ def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     """Give no work to the kernel for few boxes outside of its own tests."""
     if request.path.name != "test_few.py":
         monkeypatch.setattr(few, "PAIRS", -1)
-        monkeypatch.setattr(few, "FEW", -1)
+        monkeypatch.setattr(few, "MOST_ROWS", -1)

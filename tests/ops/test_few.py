@@ -17,7 +17,6 @@ from support.floats import FLOATS
 
 import fastbox
 from fastbox import Boxes, FormatWarning
-from fastbox.boxes.by_row import FEW
 from fastbox.ops import few
 
 KINDS = (*VALID * 2, *EXTREME, *INVALID)
@@ -75,12 +74,11 @@ def test_as_many_as_the_kernel_for_few_takes(metric: str, dtype: Any) -> None:
         same(fastbox.pairwise(a, b, metric=metric), fastbox.pairwise(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.best(a, b, metric=metric), fastbox.best(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.top(a, b, 3, metric=metric), fastbox.top(Boxes(a), Boxes(b), 3, metric=metric))
-    for n in (few.ROWS, few.ROWS + 1, FEW):
+    for n in (few.ROWS, few.ROWS + 1, 1025):
         a, b = some_boxes(n, dtype, 3, exact=False), some_boxes(n, dtype, 4, exact=False)
         assert few.values_of(a, b, metric, 1.0, aligned=True) is not None
         same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
         a[n // 2, 1] = np.nan
-        assert (few.values_of(a, b, metric, 1.0, aligned=True) is None) == (n > few.ROWS)
         same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
 
 
@@ -113,7 +111,9 @@ def test_many_aligned_rows_that_look_like_sizes_are_warned_of() -> None:
 def test_more_is_for_the_other_kernels() -> None:
     a = some_boxes(few.PAIRS + 1, np.float32)
     assert few.values_of(a, a[:1], "iou", 1.0) is None
-    assert few.values_of(a[: FEW + 1], a[: FEW + 1], "iou", 1.0, aligned=True) is None
+    a = some_boxes(few.MOST_ROWS + 1, np.float32)
+    assert few.values_of(a, a, "iou", 1.0, aligned=True) is None
+    assert few.values_of(a[1:], a[1:], "iou", 1.0, aligned=True) is not None
 
 
 def unusual() -> dict[str, Any]:
