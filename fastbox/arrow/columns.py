@@ -14,7 +14,6 @@ from fastbox._lazy import deferred
 from fastbox.arrow.arrays import is_flag, is_number, one_chunk, plain, plain_type, rows_of
 from fastbox.arrow.rows import Rows
 from fastbox.errors import InputError
-from fastbox.values.flags import is_set
 from fastbox.values.labels import Codes, first_seen
 
 __all__ = [
@@ -36,6 +35,7 @@ __all__ = [
     "taken",
 ]
 
+flags = deferred("fastbox.values.flags")
 pc = deferred("pyarrow.compute")
 
 
@@ -165,7 +165,7 @@ def flag_column(batch: pa.RecordBatch | pa.Table, name: str, rows: Rows = EVERY)
         values = number_column(batch, name, missing=0.0)
         return np.asarray((values != 0) & (values == values))
     coded = column.dictionary_encode()
-    known = [is_set(value) for value in coded.dictionary.to_pylist()]
+    known = [flags.is_set(value) for value in coded.dictionary.to_pylist()]
     codes = coded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
     if None in known:
         row = int(np.argmax(codes == known.index(None)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbox.boxes import turning
+from fastbox._lazy import deferred
 from fastbox.boxes.base import Collection
 from fastbox.boxes.container import Boxes
 from fastbox.kernels.codes import COLUMNS, MOST_DEGREES, MOST_RADIANS, QUADS, ROTATED, ROTATED_FORMATS
@@ -17,6 +17,8 @@ from fastbox.values.groups import grouping
 from fastbox.values.numbers import as_choice, as_floats, as_sides, in_dtype, shown
 
 __all__ = ["RotatedBoxes"]
+
+turning = deferred("fastbox.boxes.turning")
 
 RELATIVE = "rel_xyxyxyxy"
 SHAPES = {5: "(n, 5)", 8: "(n, 8) or (n, 4, 2)"}
@@ -184,7 +186,8 @@ class RotatedBoxes(Collection):
         """
         if self.geometry == QUADS:
             return np.stack(self.columns, axis=1).reshape(-1, 4, 2)
-        return turning.corners(self.columns, self.format).astype(self.dtype, copy=False)
+        found: NDArray[Any] = turning.corners(self.columns, self.format)
+        return found.astype(self.dtype, copy=False)
 
     def hulls(self) -> Boxes:
         """Return the upright frames around the boxes, as :class:`Boxes` in xyxy with the same images.

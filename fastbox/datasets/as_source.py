@@ -29,7 +29,6 @@ from fastbox.storage.in_memory import InMemory
 from fastbox.storage.locate import Listing, check_named, expand, find_files, like
 from fastbox.storage.opened import open_parquet, state_of
 from fastbox.storage.stores import is_stored, local
-from fastbox.tables.columns import read_batches
 from fastbox.tables.files import count_rows
 from fastbox.tables.frames import is_frame, kind_of, listed, table_of
 from fastbox.tables.source import Source, boxes_in
@@ -38,6 +37,7 @@ from fastbox.values.names import IMAGE, Usual, are_exact, column_of
 
 __all__ = ["Given", "as_source", "counted", "has_rows", "images_of", "listed_ids", "note_of", "resolved"]
 
+table_columns = deferred("fastbox.tables.columns")
 in_order = deferred("fastbox.tables.in_order")
 jsonlines = deferred("fastbox.datasets.formats.jsonlines")
 pq = deferred("pyarrow.parquet")
@@ -286,7 +286,7 @@ def _is_unordered(source: Source) -> bool:
     if not isinstance(file, Backed) or file.read_as not in ROW_FORMATS or source.image not in _column_names(source):
         return False
     last: Any = None
-    for _, _, batch in read_batches([file], [source.image]):
+    for _, _, batch in table_columns.read_batches([file], [source.image]):
         ids = one_chunk(batch.column(source.image))
         if ids.null_count or in_order.order_of(pa.chunked_array([ids]), source.image, file) is not None:
             return True

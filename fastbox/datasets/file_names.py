@@ -12,13 +12,13 @@ from fastbox._record import NamedTuple
 from fastbox.datasets.as_source import Given, as_source
 from fastbox.storage.backed import Backed
 from fastbox.storage.locate import find_files
-from fastbox.tables.columns import read_batches
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Source
 from fastbox.values.names import IMAGE, column_of
 
 __all__ = ["FILE_NAME", "FileName", "FileNames"]
 
+table_columns = deferred("fastbox.tables.columns")
 pc = deferred("pyarrow.compute")
 
 FILE_NAME = "file_name"
@@ -88,7 +88,7 @@ def _in_rows(source: Source, images: set[str]) -> Iterator[tuple[str, FileName]]
     if image is None or FILE_NAME not in names or image == FILE_NAME:
         return
     left = set(images)
-    for _, _, batch in read_batches(files, [str(image), FILE_NAME]):
+    for _, _, batch in table_columns.read_batches(files, [str(image), FILE_NAME]):
         for row in _of(pa.table(batch), str(image), left):
             name = row[FILE_NAME]
             if str(row[image]) in left and name is not None:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fastbox._lazy import deferred
 from fastbox._record import NamedTuple
 from fastbox._version import SCHEMA
 from fastbox.evaluation.params import Params
 from fastbox.evaluation.registry import NO_LIMIT
 from fastbox.evaluation.streamed import number, streamed
 from fastbox.evaluation.tide import COUNTS, Errors
-from fastbox.report.statistics import best_first, first_of
 from fastbox.result import Result, Row
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fastbox.report.page.contents import Example, Page
 
 __all__ = ["BETAS", "LEVEL", "Asked", "Facts", "ModelFigures", "Summarized", "rules_told"]
+
+statistics = deferred("fastbox.report.statistics")
 
 LEVEL = 0.95  # of confidence intervals
 BETAS = 0.01, 1000.0  # the least and the greatest beta of F
@@ -181,7 +183,7 @@ class Summarized(Result):
         stats = {model: self._stats_of(model) for model in self._models}
         if by is None:
             (own,) = stats.values()
-            return {name: own[name] for name in first_of(own, vars(params))} | known
+            return {name: own[name] for name in statistics.first_of(own, vars(params))} | known
         if not stats:
             return known
         main = params.statistics[0].name
@@ -198,7 +200,7 @@ class Summarized(Result):
         # Imported here: a page takes more modules than all figures of arrays.
         from fastbox.report.pages.evaluated import MODELS, page_of
 
-        best = list(best_first({model: {"stats": self._stats_of(model)} for model in self._models}))[:MODELS]
+        best = list(statistics.best_first({model: {"stats": self._stats_of(model)} for model in self._models}))[:MODELS]
         summary = self._to_dict(set(best))
         pairs = [(found["model"], found["other"]) for found in summary.get("comparisons", ())]
         apart = [examples for pair in pairs for examples in self._examples_apart(*pair)]

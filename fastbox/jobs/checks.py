@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from fastbox._lazy import deferred
 from fastbox.arrow.arrays import id_kind, is_flag, is_number
 from fastbox.arrow.layouts import BoxColumns
 from fastbox.boxes.found import boxes_of_columns
 from fastbox.errors import InputError
 from fastbox.evaluation.params import Params
-from fastbox.ops.checks import check_metric
 from fastbox.ops.geometry import geometry_of
 from fastbox.tables.source import Plan
 
 __all__ = ["check_flags", "check_images", "check_labels", "check_metrics", "check_numbers", "matched_geometry"]
+
+ops_checks = deferred("fastbox.ops.checks")
 
 
 def check_images(plans: Iterable[Plan], work: str) -> None:
@@ -34,7 +36,7 @@ def check_metrics(metrics: Iterable[str], *boxes: BoxColumns) -> str:
     sides = _empty(boxes)
     for name in metrics:
         try:
-            check_metric(name, *sides)
+            ops_checks.check_metric(name, *sides)
         except ValueError as error:
             raise InputError(str(error)) from None
     return geometry_of(*sides)

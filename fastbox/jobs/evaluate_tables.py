@@ -21,18 +21,18 @@ from fastbox.evaluation.alike import alike, apart
 from fastbox.evaluation.mismatch import Mismatch
 from fastbox.evaluation.params import Params
 from fastbox.jobs.checks import check_flags, check_images, check_labels, check_numbers
-from fastbox.jobs.common_images import ids_of_both
 from fastbox.report.numbers import counted
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
 from fastbox.tables.class_names import JoinedClasses, joined_classes, kind_of_classes, names_of
-from fastbox.tables.columns import read_batches
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Plan, Source
 from fastbox.values.groups import values_of_rows
 
 __all__ = ["Read", "check_listed", "dropped", "further_columns", "has", "joined", "unfit"]
 
+common_images = deferred("fastbox.jobs.common_images")
+table_columns = deferred("fastbox.tables.columns")
 fragments = deferred("fastbox.tables.fragments")
 
 MODELS = ("model", "models", "model_id", "run", "runs", "run_id", "detector", "experiment", "method", "checkpoint")
@@ -200,7 +200,7 @@ def unfit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, read:
     """
     images, examples = mismatch.images, mismatch.examples
     if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
-        return f"expected images that both tables have, got none: {ids_of_both(examples, read.files)}"
+        return f"expected images that both tables have, got none: {common_images.ids_of_both(examples, read.files)}"
     if classes is None:
         return ""
     told = bool(read.named) or any(isinstance(label, str) for label in classes[0])
@@ -235,7 +235,7 @@ def _extremes(path: Any, name: str) -> tuple[Any, Any]:
     if low is not None:
         return low, high
     seen: set[Any] = set()
-    for _, _, batch in read_batches(find_files(path), [name]):
+    for _, _, batch in table_columns.read_batches(find_files(path), [name]):
         try:
             id_kind(batch.schema.field(name).type, name, "")
         except InputError:

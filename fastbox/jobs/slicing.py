@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox.arrow.columns import coded_column, number_column
 from fastbox.boxes.found import frames
@@ -19,7 +20,6 @@ from fastbox.evaluation.matching import words_shape
 from fastbox.evaluation.params import Params
 from fastbox.storage.locate import find_files
 from fastbox.tables.chunk import Chunk
-from fastbox.tables.columns import read_batches
 from fastbox.tables.files import column_names
 from fastbox.tables.source import Source
 from fastbox.tables.stream import scan
@@ -27,6 +27,8 @@ from fastbox.values.groups import values_of_rows
 from fastbox.values.names import SIZE_COLUMNS
 
 __all__ = ["Slicing"]
+
+table_columns = deferred("fastbox.tables.columns")
 
 CROWDING = {"0": 0, "1 to 4": 1, "5 to 9": 5, "10 to 19": 10, "20 to 49": 20, "50 or more": 50}  # truths of an image
 BORDER = ("border", "inside", None)  # None: the size of the image is not known
@@ -180,7 +182,7 @@ def _by_images(made: Slicing, names: Sequence[str], table: Source, truths: Sourc
     values: dict[str, dict[Any, int]] = {name: {} for name in names}
     parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in names}
     ids: list[Any] = []
-    for _, _, batch in read_batches(find_files(table.path), [str(table.image), *names]) if names else ():
+    for _, _, batch in table_columns.read_batches(find_files(table.path), [str(table.image), *names]) if names else ():
         ids += _ids(batch, table)
         for name in names:
             parts[name].append(_more(values[name], *_coded(batch, name), name))
@@ -213,7 +215,7 @@ def _sizes(table: Source | None, truths: Source) -> list[Listed]:
         raise InputError(f"expected columns width and height of images for the border, got none: give them with {how}")
     ids: list[Any] = []
     sides: list[list[NDArray[np.float64]]] = [[], []]
-    for _, _, batch in read_batches(find_files(table.path), [str(table.image), *SIZE_COLUMNS]):
+    for _, _, batch in table_columns.read_batches(find_files(table.path), [str(table.image), *SIZE_COLUMNS]):
         ids += _ids(batch, table)
         for side, name in zip(sides, SIZE_COLUMNS, strict=True):
             side.append(number_column(batch, name, missing=np.nan).astype(np.float64))

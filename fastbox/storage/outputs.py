@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 
+from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox.errors import InputError
 from fastbox.storage.convention import TABLE_ENDING, check_name, is_table
 from fastbox.storage.locate import Tree, expand
-from fastbox.storage.pictures import is_image
 from fastbox.storage.stores import Identity, above, identity, is_stored, local
 
 __all__ = ["check_outputs"]
+
+pictures = deferred("fastbox.storage.pictures")
 
 StrPath = str | os.PathLike[str]
 
@@ -128,7 +130,7 @@ class _Read:
             what = "also an input" if is_same else f"the same file as the input {source}"
             raise InputError(f"the output {name} is {what}: choose another output path")
         over = list(above(output))
-        within = (same, *over) if is_image(name) and os.path.exists(local(name)) else (same,)
+        within = (same, *over) if pictures.is_image(name) and os.path.exists(local(name)) else (same,)
         if found := next((self.pictures[one] for one in within if one in self.pictures), None):
             raise InputError(f"the output {name} would replace pictures in {found}: choose another folder")
         ending = os.path.splitext(name)[1].lower()

@@ -48,7 +48,7 @@ def bad(side: Any) -> Any:
 
 
 def naive_encode(boxes: Any, anchors: Any, weights: Any) -> Any:
-    """The formula one number at a time, in the boxes' own dtype."""
+    """The formula one number at a time, in the boxes' own dtype, with a logarithm that is right to the last place."""
     T = boxes.dtype.type
     out = np.full(boxes.shape, np.nan, boxes.dtype)
     unusable = bad(boxes) | bad(anchors)
@@ -59,7 +59,7 @@ def naive_encode(boxes: Any, anchors: Any, weights: Any) -> Any:
             side, anchor_side = box[axis + 2] - box[axis], anchor[axis + 2] - anchor[axis]
             move = (box[axis] + T(0.5) * side) - (anchor[axis] + T(0.5) * anchor_side)
             out[row, axis] = T(weights[axis]) * move / anchor_side
-            out[row, axis + 2] = T(weights[axis + 2]) * np.log(side / anchor_side)
+            out[row, axis + 2] = T(weights[axis + 2]) * T(np.log(np.float64(side / anchor_side)))
     return out
 
 
