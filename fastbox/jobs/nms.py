@@ -34,7 +34,7 @@ from fastbox.values.numbers import as_choice
 __all__ = ["Suppressed", "nms"]
 
 LEAST_SOFT_SCORE = 0.001  # of Bodla et al.
-SIGMA = 0.5
+SIGMA = 0.5  # likewise
 
 Suppression = Callable[[Boxes, NDArray[Any], Any], tuple[NDArray[np.int64], NDArray[Any] | None]]
 
