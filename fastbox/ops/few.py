@@ -19,13 +19,20 @@ from fastbox.values.numbers import FLOAT32_MOST
 __all__ = ["leaders", "reaching", "values_of"]
 
 # Up to this size one call is faster than the preparation of tiles, images and threads.
-PAIRS = 4096
+PAIRS = 8192  # of a matrix; half as many if it is searched afterwards
 ROWS = 128  # of aligned rows, above which the kernel of many compares them
 MOST_ROWS = 32_768  # of aligned rows, above which preparing a call takes a tenth of it
 
 
 def values_of(
-    a: Any, b: Any, metric: str, beta: float, *, aligned: bool = False, out: NDArray[Any] | None = None
+    a: Any,
+    b: Any,
+    metric: str,
+    beta: float,
+    *,
+    aligned: bool = False,
+    searched: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any] | None:
     """Return the matrix of all values, or the values of aligned rows; None where the caller must check more.
 
@@ -43,7 +50,7 @@ def values_of(
     ):
         return None
     n, m = len(a), len(b)
-    if n != m or n > MOST_ROWS if aligned else n * m > PAIRS:
+    if n != m or n > MOST_ROWS if aligned else n * m > PAIRS >> searched:
         return None
     out = output(out, (n,) if aligned else (n, m), a.dtype, inputs=(a, b))
     if aligned and n > ROWS:

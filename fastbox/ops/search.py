@@ -196,7 +196,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     Pairs(rows=array([0]), cols=array([2]), values=array([1.]))
     """
     alone = b is None
-    met = None if isinstance(a, Collection) else few.values_of(a, a if alone else b, metric, beta)
+    met = None if isinstance(a, Collection) else few.values_of(a, a if alone else b, metric, beta, searched=True)
     if met is not None:
         return Pairs(*few.reaching(met, _least(threshold, met.dtype), metric, alone=alone))
     if alone:
@@ -285,7 +285,7 @@ def _least(threshold: float, dtype: np.dtype[Any]) -> Any:
 
 def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the k best values and their indices for each row of a, both of shape (n, k)."""
-    met = few.values_of(a, b, metric, beta)
+    met = few.values_of(a, b, metric, beta, searched=True)
     if met is not None:
         return few.leaders(met, k, metric)
     a, b, starts_a, starts_b = by_image(a, b, metric, beta)
