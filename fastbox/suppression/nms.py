@@ -25,6 +25,7 @@ SOFT_METHODS = ("linear", "gaussian")
 METHODS = ("nms", *(f"soft-{method}" for method in SOFT_METHODS))
 
 DENSE = 384  # the number of boxes of a segment above which a tree is faster than comparing all pairs
+ALONE = 256  # the number of boxes above which it is, where there is no other segment
 FEW = 256  # boxes up to which comparing all by one call is faster than the preparation of segments
 NO_CLASSES = np.empty(0, np.int64)
 SMALLEST = 4096  # boxes below which another thread does not pay
@@ -187,7 +188,7 @@ def _suppressed(boxes: Collection, scores: NDArray[Any], classes: Any, kind: str
     """Return the final score of every box that is kept, nan for the others."""
     left = np.full(len(boxes), np.nan)
     members, bounds = segments(boxes, classes)
-    sizes = np.diff(bounds)
+    sizes = bounds[1:] - bounds[:-1]
     side = arranged(boxes)
 
     def spans_of(n: int, threads: bool) -> list[tuple[int, int]]:
@@ -207,6 +208,9 @@ def _suppressed(boxes: Collection, scores: NDArray[Any], classes: Any, kind: str
             rows = side.remaining(kept, rows, how[0], spans_of(len(rows), threads))
         decide(rows, threads)
 
+    if len(sizes) == 1 and sizes[0] > min(DENSE, ALONE):
+        one(0, threads=kind == "hard")
+        return left
     large = np.flatnonzero(sizes > DENSE)
     if len(large):
         # All threads work on a segment with more boxes than one thread's share; soft suppression can't be divided.

@@ -45,14 +45,14 @@ def image_bounds(boxes: Collection) -> NDArray[np.int64]:
 
 def kept_rows(boxes: Collection, left: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return the rows whose score is not nan, by image and descending score, and their scores."""
-    rows = np.flatnonzero(left == left)
-    order(left, rows, np.searchsorted(rows, image_bounds(boxes)))
+    (rows,) = (left == left).nonzero()
+    order(left, rows, np.array([0, len(rows)]) if boxes.offsets is None else np.searchsorted(rows, boxes.offsets))
     return rows, left[rows]
 
 
 def order(keys: NDArray[Any], rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
     """Sort the rows between two bounds by descending key, in place."""
-    if spans := parallel.cut(np.diff(bounds) * 8):
+    if spans := parallel.cut((bounds[1:] - bounds[:-1]) * 8):
         sort, no_codes = parallel.kernels("common.sorting").SORT[keys.dtype, ""], np.empty(0, np.int64)
         parallel.run(lambda *span: sort(no_codes, keys, bounds, rows, *span), spans)
 
