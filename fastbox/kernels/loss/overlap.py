@@ -21,7 +21,7 @@ from fastbox.kernels.build.transpose import WIDE, are_rows, columns_to_rows
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import BLOCK, CXCYWH, XYWH, YXYX
 from fastbox.kernels.common.block_sums import total
-from fastbox.kernels.geometry.extremes import LOSSES, robust_iou_loss_and_grad
+from fastbox.kernels.geometry.extreme_gradients import LOSSES, robust_iou_loss_and_grad
 from fastbox.kernels.geometry.formulas import one_nan
 from fastbox.kernels.geometry.gradients import iou as loss_and_grad
 from fastbox.kernels.geometry.read_rows import ROWS, column_angles, plain_box, read_rows
