@@ -54,7 +54,8 @@ def values_of(
         return None
     out = output(out, (n,) if aligned else (n, m), a.dtype, inputs=(a, b))
     if aligned and n > ROWS:
-        parallel.kernel("compare.aligned", "ALIGNED", a.dtype, metric)(beta, *corners_by_row(a, b), (0, n), out)
+        kernel = parallel.kernel("compare.aligned", "ALIGNED", a.dtype, metric)
+        kernel(a.dtype.type(beta), *corners_by_row(a, b), (0, n), out)
         if math.isnan(np.minimum.reduce(out)):  # as of an inverted box, which a caller may have to be warned of
             as_boxes(a, "a", grouped=False), as_boxes(b, "b", grouped=False)
         return out
