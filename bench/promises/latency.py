@@ -1,4 +1,4 @@
-"""Promises of calls of ten boxes: microseconds beside the work."""
+"""Promises of calls of ten boxes, and of a thousand: microseconds beside the work."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CALLS = 200  # timed together, for the clock is coarse
 TRIES = 20  # of which a round keeps the quickest: the others waited for the machine
 
 
-def of_ten(call: Callable[[Any, Any, Any], Any]) -> Callable[[Setting], Reached]:
-    """Return the measurement of a call of two sets of ten boxes and of scores, in microseconds."""
+def timed(n: int, call: Callable[[Any, Any, Any], Any]) -> Callable[[Setting], Reached]:
+    """Return the measurement of a call of two sets of n boxes and of scores, in microseconds."""
 
     def measure(setting: Setting) -> Reached:
-        a, b = boxes(10, "float32", seed=1), boxes(10, "float32", seed=2)
-        scores = np.random.default_rng(3).random(10).astype(np.float32)
+        a, b = boxes(n, "float32", seed=1), boxes(n, "float32", seed=2)
+        scores = np.random.default_rng(3).random(n).astype(np.float32)
 
         def once() -> float:
             start = time.perf_counter()
@@ -37,9 +37,11 @@ def of_ten(call: Callable[[Any, Any, Any], Any]) -> Callable[[Setting], Reached]
     return measure
 
 
-def few(name: str, work: str, wanted: float, call: Callable[[Any, Any, Any], Any]) -> Target:
-    return Target(f"latency-{name}", work, wanted, of_ten(call), "µs", at_most=True)
+def few(name: str, work: str, wanted: float, call: Callable[[Any, Any, Any], Any], n: int = 10) -> Target:
+    return Target(f"latency-{name}", work, wanted, timed(n, call), "µs", at_most=True)
 
+
+OUT = np.empty(10, np.float32)
 
 LATENCY = (
     few("pairwise", "a call of pairwise, 10 × 10 boxes", 6, lambda a, b, _: fastbox.pairwise(a, b)),
@@ -53,5 +55,15 @@ LATENCY = (
         "a call of giou_loss with gradient, 10 boxes",
         12,
         lambda a, b, _: fastbox.giou_loss(a, b, return_grad=True),
+    ),
+    few("aligned-out", "a call of aligned into out=, 10 boxes", 6, lambda a, b, _: fastbox.aligned(a, b, out=OUT)),
+    few("aligned-1000", "a call of aligned, 1,000 boxes", 10, lambda a, b, _: fastbox.aligned(a, b), 1000),
+    few("loss-1000", "a call of giou_loss, 1,000 boxes", 10, lambda a, b, _: fastbox.giou_loss(a, b), 1000),
+    few(
+        "nms-1000",
+        "a call of nms, 1,000 boxes",
+        180,
+        lambda a, _, scores: fastbox.nms(a, scores, iou_threshold=0.5),
+        1000,
     ),
 )
