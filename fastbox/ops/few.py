@@ -1,4 +1,4 @@
-"""Few boxes: comparisons of two small arrays by one kernel, where nothing needs a check that could fail or warn."""
+"""Few boxes: comparisons of two small arrays by one kernel, where nothing needs a check that could fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["leaders", "reaching", "values_of"]
 # Up to this size one call is faster than the preparation of tiles, images and threads.
 PAIRS = 8192  # of a matrix; half as many if it is searched afterwards
 ROWS = 128  # of aligned rows, above which the kernel of many compares them
-MOST_ROWS = 32_768  # of aligned rows, above which preparing a call takes a tenth of it
+MOST_ROWS = 32_768  # of aligned rows, above which preparing a call takes less than a fifth of it
 
 
 def values_of(

@@ -29,8 +29,6 @@ def as_flag(value: Any, name: str) -> bool:
     >>> as_flag(np.True_, "sparse")
     True
     """
-    if value is True or value is False:
-        return bool(value)
     if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
         raise TypeError(f"expected {name} to be True or False, got {shown(value)}")
     return bool(value)

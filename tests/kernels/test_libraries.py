@@ -98,7 +98,7 @@ def test_a_library_that_does_not_fit_is_left_aside(damage: str, python: Any, bui
 
 
 @pytest.mark.parametrize("level", BUILT, ids=lambda level: level.name)
-def test_a_library_has_every_kernel_of_libraries(level: native.Level) -> None:
+def test_a_library_has_every_kernel_that_is_linked(level: native.Level) -> None:
     opened = ctypes.CDLL(native.file(level))
     for version in registry.linked(("float32", "float64")):
         symbol = registry.found(version).symbol(np.dtype(version.dtype), version.metric)
