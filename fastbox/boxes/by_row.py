@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastbox import parallel
 from fastbox.boxes.container import as_boxes
 from fastbox.kernels.codes import BLOCK, XYXY
 from fastbox.values.formats import Columns, are_corners, columns_of
 
-__all__ = ["FEW", "Sides", "by_row", "corners_by_row", "few_by_row"]
+__all__ = ["FEW", "Sides", "by_row", "few_by_row"]
 
 FEW = BLOCK  # rows whose losses have one sum, and up to which preparing a call takes about as long as its kernel
 
@@ -55,10 +54,5 @@ def few_by_row(one: Any, other: Any) -> Sides | None:
     caller that finds a nan reads the boxes by :func:`by_row`.
     """
     if are_corners(one) and are_corners(other) and one.dtype is other.dtype and 0 < len(one) == len(other) <= FEW:
-        return corners_by_row(one, other)
+        return (XYXY, *columns_of(one)), (XYXY, *columns_of(other))
     return None
-
-
-def corners_by_row(one: NDArray[Any], other: NDArray[Any]) -> Sides:
-    """Return two arrays of corners as kernels take them."""
-    return (XYXY, *columns_of(one)), (XYXY, *columns_of(other))

@@ -28,7 +28,7 @@ LISTED = {
     "common.anchor_shapes": ("COVERED", "NEAREST"),
     "common.sketch": ("TALLY",),
     "common.sorting": ("SORT",),
-    "compare.aligned": ("ALIGNED",),
+    "compare.aligned": ("ALIGNED", "CORNERS"),
     "compare.cell_index": ("BUILD", "SURVEY"),
     "compare.dense": ("BEST", "PAIRS", "SCATTER", "TOP"),
     "compare.few": ("FEW", "LEADERS"),

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbox import parallel
-from fastbox.boxes.by_row import corners_by_row
-from fastbox.boxes.container import as_boxes
 from fastbox.kernels.metrics import METRICS
 from fastbox.ops.checks import output
 from fastbox.values.formats import are_corners
 from fastbox.values.numbers import FLOAT32_MOST
 
-__all__ = ["leaders", "reaching", "values_of"]
+__all__ = ["aligned_values", "leaders", "reaching", "values_of"]
 
-# Up to this size one call is faster than the preparation of tiles, images and threads.
-PAIRS = 8192  # of a matrix; half as many if it is searched afterwards
-ROWS = 128  # of aligned rows, above which the kernel of many compares them
-MOST_ROWS = 32_768  # of aligned rows, above which preparing a call takes less than a fifth of it
+PAIRS = 8192  # of a matrix up to which one call is faster than preparing tiles, images and threads; if searched, half
+MOST_ROWS = 65_536  # of aligned rows, up to which one thread takes as long as two and what prepares a call for them
 
 
 def values_of(
-    a: Any,
-    b: Any,
-    metric: str,
-    beta: float,
-    *,
-    aligned: bool = False,
-    searched: bool = False,
-    out: NDArray[Any] | None = None,
+    a: Any, b: Any, metric: str, beta: float, *, searched: bool = False, out: NDArray[Any] | None = None
 ) -> NDArray[Any] | None:
-    """Return the matrix of all values, or the values of aligned rows; None where the caller must check more.
+    """Return the matrix of all values; None where the caller must check more.
 
-    Taken are float arrays of one dtype, in which nothing is converted or refused. Inverted boxes are left to the
-    caller, which may have to warn; among many aligned rows they are warned of here.
+    Inverted boxes are left to the caller, which may have to warn.
     """
-    if not (
+    if not _plain(a, b, metric, beta) or len(a) * len(b) > PAIRS >> searched:
+        return None
+    out = output(out, (len(a), len(b)), a.dtype, inputs=(a, b))
+    kernel = parallel.kernel("compare.few", "FEW", a.dtype, metric)
+    return out if kernel(beta, a, b, out.reshape(-1)) else None
+
+
+def aligned_values(a: Any, b: Any, metric: str, beta: float, *, out: NDArray[Any] | None = None) -> NDArray[Any] | None:
+    """Return the values of aligned rows; None where the caller must check more.
+
+    Inverted boxes are left to the caller, which may have to warn, and so are boxes of extreme size.
+    """
+    if not _plain(a, b, metric, beta) or not len(a) == len(b) <= MOST_ROWS:
+        return None
+    out = output(out, (len(a),), a.dtype, inputs=(a, b))
+    kernel = parallel.kernel("compare.aligned", "CORNERS", a.dtype, metric)
+    return out if kernel(beta, a, b, out) else None
+
+
+def _plain(a: Any, b: Any, metric: str, beta: float) -> bool:
+    """Tell whether nothing has to be converted or refused: float arrays of one dtype, and a metric by its name."""
+    return (
         are_corners(a)
         and are_corners(b)
         and a.dtype is b.dtype
@@ -47,20 +55,7 @@ def values_of(
         and metric in METRICS
         and type(beta) is float
         and 0 <= beta <= FLOAT32_MOST
-    ):
-        return None
-    n, m = len(a), len(b)
-    if n != m or n > MOST_ROWS if aligned else n * m > PAIRS >> searched:
-        return None
-    out = output(out, (n,) if aligned else (n, m), a.dtype, inputs=(a, b))
-    if aligned and n > ROWS:
-        kernel = parallel.kernel("compare.aligned", "ALIGNED", a.dtype, metric)
-        kernel(a.dtype.type(beta), *corners_by_row(a, b), (0, n), out)
-        if math.isnan(np.minimum.reduce(out)):  # as of an inverted box, which a caller may have to be warned of
-            as_boxes(a, "a", grouped=False), as_boxes(b, "b", grouped=False)
-        return out
-    kernel = parallel.kernel("compare.few", "FEW", a.dtype, metric)
-    return out if kernel(beta, a, b, aligned, out if aligned else out.reshape(-1)) else None
+    )
 
 
 def leaders(met: NDArray[Any], k: int, metric: str) -> tuple[NDArray[Any], NDArray[np.int64]]:

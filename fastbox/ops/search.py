@@ -104,7 +104,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
     >>> fastbox.aligned([[0, 0, 2, 2], [0, 0, 1, 1]], [[1, 0, 3, 2], [2, 0, 3, 1]], metric="giou")
     array([ 0.33333333, -0.33333333])
     """
-    if (found := few.values_of(a, b, metric, beta, aligned=True, out=out)) is not None:
+    if (found := few.aligned_values(a, b, metric, beta, out=out)) is not None:
         return found
     a, b = as_two(a, b, metric, beta, grouped=False)
     if len(a) != len(b):

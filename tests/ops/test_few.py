@@ -17,6 +17,9 @@ from support.floats import FLOATS
 
 import fastbox
 from fastbox import Boxes, FormatWarning
+from fastbox.kernels.build.transpose import WIDE
+from fastbox.kernels.compare.aligned import AT_ONCE
+from fastbox.kernels.geometry.read_rows import ROWS
 from fastbox.ops import few
 
 KINDS = (*VALID * 2, *EXTREME, *INVALID)
@@ -74,15 +77,38 @@ def test_as_many_as_the_kernel_for_few_takes(metric: str, dtype: Any) -> None:
         same(fastbox.pairwise(a, b, metric=metric), fastbox.pairwise(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.best(a, b, metric=metric), fastbox.best(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.top(a, b, 3, metric=metric), fastbox.top(Boxes(a), Boxes(b), 3, metric=metric))
-    for n in (few.ROWS, few.ROWS + 1, 1025):
-        a, b = some_boxes(n, dtype, 3, exact=False), some_boxes(n, dtype, 4, exact=False)
-        assert few.values_of(a, b, metric, 1.0, aligned=True) is not None
-        same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
-        a[n // 2, 1] = np.nan
-        same(fastbox.aligned(a, b, metric=metric), fastbox.aligned(Boxes(a), Boxes(b), metric=metric))
 
 
-@pytest.mark.parametrize("n", [3, few.ROWS + 9])
+@pytest.mark.jit
+@pytest.mark.parametrize("n", [1, WIDE - 1, WIDE, WIDE + 1, ROWS, ROWS + WIDE + 1, AT_ONCE + 1])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_aligned_rows_have_the_values_of_columns(metric: str, dtype: Any, n: int) -> None:
+    a, b = some_boxes(n, dtype, 3, exact=False), some_boxes(n, dtype, 4, exact=False)
+    columns = Boxes(np.asfortranarray(a)), Boxes(np.asfortranarray(b))
+    wanted = fastbox.aligned(*columns, metric=metric)
+    found = few.aligned_values(a, b, metric, 1.0)
+    assert found is not None
+    same(found, wanted)
+    same(fastbox.aligned(Boxes(a), Boxes(b), metric=metric), wanted)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("bad", [(np.nan, 0, 1, 1), (0, 0, np.inf, 1), (0, 0, 1e-20, 1e-20), (-1e30, 0, 1e30, 1)])
+@pytest.mark.parametrize("row", [0, WIDE + 1, -1])
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_box_of_another_size_changes_no_other_value(side: int, row: int, bad: Any) -> None:
+    for metric in METRICS:
+        sets = some_boxes(2 * WIDE + 3, np.float32, 3), some_boxes(2 * WIDE + 3, np.float32, 4)
+        before = fastbox.aligned(*sets, metric=metric)
+        sets[side][row] = bad
+        assert few.aligned_values(*sets, metric, 1.0) is None
+        found = fastbox.aligned(*sets, metric=metric)
+        same(found, fastbox.aligned(*(Boxes(np.asfortranarray(one)) for one in sets), metric=metric))
+        same(np.delete(found, row), np.delete(before, row))
+
+
+@pytest.mark.parametrize("n", [3, 137])
 @pytest.mark.parametrize("name", ["pairwise", "aligned"])
 def test_few_boxes_are_written_to_the_array_that_is_given(name: str, n: int) -> None:
     call, m = getattr(fastbox, name), min(n, 9)
@@ -103,7 +129,7 @@ def test_few_boxes_are_written_to_the_array_that_is_given(name: str, n: int) -> 
 
 
 def test_many_aligned_rows_that_look_like_sizes_are_warned_of() -> None:
-    sizes = np.tile(np.float32([50, 60, 20, 10]), (few.ROWS + 1, 1))
+    sizes = np.tile(np.float32([50, 60, 20, 10]), (129, 1))
     with pytest.warns(FormatWarning, match="most boxes of a are inverted"):
         assert np.isnan(fastbox.aligned(sizes, sizes[:, [2, 3, 0, 1]])).all()
 
@@ -112,8 +138,8 @@ def test_more_is_for_the_other_kernels() -> None:
     a = some_boxes(few.PAIRS + 1, np.float32)
     assert few.values_of(a, a[:1], "iou", 1.0) is None
     a = some_boxes(few.MOST_ROWS + 1, np.float32)
-    assert few.values_of(a, a, "iou", 1.0, aligned=True) is None
-    assert few.values_of(a[1:], a[1:], "iou", 1.0, aligned=True) is not None
+    assert few.aligned_values(a, a, "iou", 1.0) is None
+    assert few.aligned_values(a[1:], a[1:], "iou", 1.0) is not None
 
 
 def unusual() -> dict[str, Any]:
@@ -139,8 +165,9 @@ def unusual() -> dict[str, Any]:
 @pytest.mark.parametrize("which", unusual())
 def test_anything_unusual_is_for_the_checks(which: str) -> None:
     boxes, other = some_boxes(3, np.float32), unusual()[which]
-    assert few.values_of(boxes, other, "iou", 1.0) is None
-    assert few.values_of(other, boxes, "iou", 1.0) is None
+    for values in (few.values_of, few.aligned_values):
+        assert values(boxes, other, "iou", 1.0) is None
+        assert values(other, boxes, "iou", 1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +176,8 @@ def test_anything_unusual_is_for_the_checks(which: str) -> None:
 )
 def test_unusual_options_are_for_the_checks(metric: Any, beta: Any) -> None:
     boxes = some_boxes(3, np.float32)
-    assert few.values_of(boxes, boxes, metric, beta) is None
+    for values in (few.values_of, few.aligned_values):
+        assert values(boxes, boxes, metric, beta) is None
 
 
 @pytest.mark.parametrize(

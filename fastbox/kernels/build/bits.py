@@ -28,6 +28,11 @@ def ordered_bits(x):
     return x.view(np.uint32 if x.itemsize == 4 else np.uint64)
 
 
+def ordered_view(values):
+    """View floats as the integers that :func:`ordered_bits` makes of them."""
+    return values.view(np.uint32 if values.itemsize == 4 else np.uint64)
+
+
 def ordered_bits_less_one(x):
     """Return the ordered bits of a float, less one: the bits of 0 lie above all others."""
     bits = ordered_bits(x)

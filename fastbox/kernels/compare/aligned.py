@@ -5,51 +5,149 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
+from fastbox.kernels.build.bits import ordered_view
+from fastbox.kernels.build.device import inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import LINE, copy_line
-from fastbox.kernels.build.stack import stack_array
-from fastbox.kernels.build.transpose import are_rows
-from fastbox.kernels.build.types import group, i8, side, vector
+from fastbox.kernels.build.stack import stack_array, stack_tile
+from fastbox.kernels.build.transpose import WIDE, are_rows, lanes_to_vector, rows_to_columns, rows_to_lanes
+from fastbox.kernels.build.types import group, i8, readonly, side, vector
+from fastbox.kernels.codes import XYXY
+from fastbox.kernels.compare.measure import with_loops
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
+from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.read_rows import ROWS, column_angles, plain_box, read_rows
 from fastbox.kernels.geometry.safe_range import all_safe, box, empty_range, widen_range
 
 # Kernel binds this anew for each metric; here it is iou's.
 ANGLES = False
+AT_ONCE = 1024  # rows of corners that are measured before it is known whether all are safe
+
+
+def measure_columns(beta, a, b, angle_a, angle_b, values):
+    """Write the values of ROWS boxes in columns with the boxes beside them; return whether all are valid and safe.
+
+    If not, no value is right.
+    """
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a, b
+    zero = values.dtype.type(0)
+    if ANGLES:
+        column_angles(a, b, angle_a, angle_b)
+    top, low = empty_range(zero)
+    for j in range(ROWS):
+        one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+        values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
+        top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
+        top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
+    return all_safe(top, low, zero)
+
+
+def measure_corners(beta, a, b, first, last, out):
+    """Write the values of rows of corners, whole times WIDE; return whether all boxes are valid and safe.
+
+    If not, no value is right. From their rows to their values boxes stay in registers.
+    """
+    ax0, ay0, ax1, ay1 = stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE)
+    bx0, by0, bx1, by1 = stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE)
+    values, zero, bits = stack_array(out, WIDE), out.dtype.type(0), ordered_view(out)
+    tops, lows = stack_array(bits, WIDE), stack_array(bits, WIDE)
+    for j in range(WIDE):
+        tops[j], lows[j] = empty_range(zero)
+    for s in range(first, last, WIDE):
+        rows_to_lanes(a, s, (ax0, ay0, ax1, ay1))
+        rows_to_lanes(b, s, (bx0, by0, bx1, by1))
+        for j in range(WIDE):
+            one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], zero)
+            values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], zero), beta)
+            top, low = widen_range(tops[j], lows[j], ax0[j], ay0[j], ax1[j], ay1[j])
+            tops[j], lows[j] = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
+        lanes_to_vector(values, out, s)
+    top, low = tops[0], lows[0]
+    for j in range(1, WIDE):
+        top, low = larger(top, tops[j]), smaller(low, lows[j])
+    return all_safe(top, low, zero)
+
+
+def measure_corners_with_angles(beta, a, b, first, last, out):
+    """Do the same with metrics that need angles: of more boxes at once, for each waits for divisions."""
+    ax0, ay0, ax1, ay1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
+    bx0, by0, bx1, by1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
+    angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
+    side_a, side_b, zero = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), out.dtype.type(0)
+    for j in range(ROWS):
+        ax0[j], ay0[j], ax1[j], ay1[j] = zero, zero, zero, zero
+        bx0[j], by0[j], bx1[j], by1[j] = zero, zero, zero, zero
+    found = True
+    for s in range(first, last, ROWS):
+        n = min(ROWS, last - s)
+        for j in range(0, n, WIDE):
+            rows_to_columns(a, s + j, side_a, j)
+            rows_to_columns(b, s + j, side_b, j)
+        found &= measure_columns(beta, side_a, side_b, angle_a, angle_b, values)
+        for line in range(0, n, LINE // out.itemsize):
+            copy_line(out, s + line, values, line)
+    return found
+
+
+def corners(beta, a, b, out):
+    """Write the values of the rows of two arrays of corners; return whether all boxes are valid and safe.
+
+    If not, no value is right.
+    """
+    n, zero = len(out), out.dtype.type(0)
+    if n < WIDE:
+        tile_a, tile_b, values = stack_tile(out, WIDE, 4), stack_tile(out, WIDE, 4), stack_array(out, WIDE)
+        for i in range(WIDE):
+            for k in range(4):
+                tile_a[i, k] = a[i, k] if i < n else zero
+                tile_b[i, k] = b[i, k] if i < n else zero
+        found = measure_corners(beta, tile_a, tile_b, 0, WIDE, values)
+        for i in range(n):
+            out[i] = values[i]
+        return found
+    found = True
+    for rest in range(2):  # it overlaps the rows before
+        first, last = (n - WIDE, n) if rest else (0, n - n % WIDE)
+        found &= measure_corners(beta, a, b, first, last, out)
+    return found
 
 
 def aligned(beta, a, b, span, out):
     """Write the values of the rows of a span."""
     first, last = span
     rowwise = are_rows(*a[1:]), are_rows(*b[1:])
+    corners = (a[0] == XYXY) & (b[0] == XYXY) & rowwise[0] & rowwise[1] & (not ANGLES)
     ax0, ay0, ax1, ay1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
     bx0, by0, bx1, by1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
     angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
-    per_line = LINE // out.itemsize
-    for s in range(first, last, ROWS):
-        n = min(ROWS, last - s)
-        read_rows(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)
-        read_rows(b, rowwise[1], s, n, bx0, by0, bx1, by1)
-        if ANGLES:
-            column_angles((ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), angle_a, angle_b)
-        top, low = empty_range(beta)
-        for j in range(ROWS):
-            one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
-            values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
-            top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
-            top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
-        if not all_safe(top, low, beta):
-            for j in range(n):
-                one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
-                values[j] = robust(one, box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
-        if n == ROWS:
-            for line in range(0, ROWS, per_line):
-                copy_line(out, s + line, values, line)
-        else:
-            for j in range(n):
-                out[np.uint64(s + j)] = values[j]
+    side_a, side_b, per_line = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), LINE // out.itemsize
+    for begin in range(first, last, AT_ONCE):
+        end = min(begin + AT_ONCE, last)
+        whole = end - (end - begin) % WIDE
+        done = whole if corners and measure_corners(beta, a[1], b[1], begin, whole, out) else begin
+        for s in range(done, end, ROWS):
+            n = min(ROWS, end - s)
+            read_rows(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)
+            read_rows(b, rowwise[1], s, n, bx0, by0, bx1, by1)
+            if not measure_columns(beta, side_a, side_b, angle_a, angle_b, values):
+                for j in range(n):
+                    one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+                    values[j] = robust(one, box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
+            if n == ROWS:
+                for line in range(0, ROWS, per_line):
+                    copy_line(out, s + line, values, line)
+            else:
+                for j in range(n):
+                    out[np.uint64(s + j)] = values[j]
 
 
-ALIGNED = Kernel(aligned, lambda t: types.void(t, side(t), side(t), group(i8, i8), vector(t)), METRICS)
+_MEASURED = {False: measure_corners, True: measure_corners_with_angles}
+_BOUND = with_loops(METRICS, measure_columns, compiled=inlined)
+BOUND = {
+    name: {**names, "measure_corners": inlined(rebound(_MEASURED[names["ANGLES"]], names, name))}
+    for name, names in _BOUND.items()
+}
+ALIGNED = Kernel(aligned, lambda t: types.void(t, side(t), side(t), group(i8, i8), vector(t)), BOUND)
+CORNERS = Kernel(corners, lambda t: types.boolean(t, readonly(t, 2), readonly(t, 2), vector(t)), BOUND)

@@ -9,18 +9,16 @@ from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import i8, readonly, vector
 from fastbox.kernels.compare.measure import BOUND, VALUES, better, measure_extremes, measure_into
 from fastbox.kernels.geometry.elementary import aspect
-from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.inverted import any_inverted
-from fastbox.kernels.geometry.pack import box_at
 from fastbox.kernels.geometry.safe_range import safe_area
 
 # Kernel binds this anew for each metric; here it is iou's.
 ANGLES = False
 
 
-def few(beta, a, b, aligned, out):
-    """Write the values of each row of a with all rows of b, or if aligned with its own row; return whether it did.
+def few(beta, a, b, out):
+    """Write the values of each row of a with all rows of b; return whether it did.
 
     If a box is inverted nothing is written: then the caller may have to warn.
     """
@@ -36,11 +34,8 @@ def few(beta, a, b, aligned, out):
     for i in range(n):
         x0, y0, x1, y1 = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
         one = Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), aspect(x1 - x0, y1 - y0) if ANGLES else x0)
-        if aligned:
-            out[i] = robust(one, box_at(tile, i), beta)
-        else:
-            measure_into(one, tile, m, beta, out, i * m)
-            measure_extremes(one, tile, 0, m, beta, out, i * m)
+        measure_into(one, tile, m, beta, out, i * m)
+        measure_extremes(one, tile, 0, m, beta, out, i * m)
     return True
 
 
@@ -67,5 +62,5 @@ def leaders(met, distance, values, indices):
             ranked[place], columns[place] = T(np.nan), -1
 
 
-FEW = Kernel(few, lambda t: types.boolean(t, readonly(t, 2), readonly(t, 2), types.boolean, vector(t)), BOUND)
+FEW = Kernel(few, lambda t: types.boolean(t, readonly(t, 2), readonly(t, 2), vector(t)), BOUND)
 LEADERS = Kernel(leaders, lambda t: types.void(readonly(t, 2), types.boolean, vector(t, 2), vector(i8, 2)), {"": {}})

@@ -31,6 +31,12 @@ def _overload_integers_of(values):
     return lambda values: values.view(integer)
 
 
+@overload(bits.ordered_view)
+def _overload_ordered_view(values):
+    integer = np.uint32 if values.dtype.bitwidth == 32 else np.uint64
+    return lambda values: values.view(integer)
+
+
 def _ordered(less):
     def typed(typing, x):
         width = x.bitwidth

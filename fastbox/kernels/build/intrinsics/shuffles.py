@@ -89,3 +89,38 @@ def _columns_to_rows(typing, columns, at, rows, position):
         return context.get_dummy_value()
 
     return types.void(columns, types.intp, rows, types.intp), emit
+
+
+_ACROSS = [4 * place + row for row in range(4) for place in range(4)]
+
+
+@in_place_of(transpose.rows_to_lanes)
+def _rows_to_lanes(typing, first, row, columns):
+    def emit(context, builder, signature, arguments):
+        first_type, _, columns_type = signature.args
+        size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
+        rows, zero = [], arguments[1].type(0)
+        for k in range(0, WIDE, 4):
+            begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
+            rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, WIDE), align=size))
+        for k, column in enumerate(_transposed(builder, rows)):
+            array = builder.extract_value(arguments[2], k)
+            builder.store(column, _pointer(context, builder, columns_type.dtype, array, zero, WIDE), align=size)
+        return context.get_dummy_value()
+
+    return types.void(first, types.intp, columns), emit
+
+
+@in_place_of(transpose.lanes_to_vector)
+def _lanes_to_vector(typing, values, out, position):
+    def emit(context, builder, signature, arguments):
+        values_type, out_type, _ = signature.args
+        size = context.get_abi_sizeof(context.get_data_type(out_type.dtype))
+        loaded = builder.load(
+            _pointer(context, builder, values_type, arguments[0], arguments[2].type(0), WIDE), align=size
+        )
+        place = _pointer(context, builder, out_type, arguments[1], arguments[2], WIDE)
+        builder.store(builder.shuffle_vector(loaded, loaded, _mask(_ACROSS)), place, align=size)
+        return context.get_dummy_value()
+
+    return types.void(values, out, types.intp), emit
