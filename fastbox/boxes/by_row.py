@@ -8,12 +8,12 @@ import numpy as np
 
 from fastbox import parallel
 from fastbox.boxes.container import as_boxes
-from fastbox.kernels.codes import BLOCK, XYXY
+from fastbox.kernels.codes import XYXY
 from fastbox.values.formats import Columns, are_corners, columns_of
 
 __all__ = ["FEW", "Sides", "by_row", "few_by_row"]
 
-FEW = BLOCK  # rows whose losses have one sum, and up to which preparing a call takes about as long as its kernel
+FEW = 8192  # rows up to which preparing a call takes about as long as its kernel
 
 Sides: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
 
@@ -47,12 +47,12 @@ def by_row(
     return n, dtype, sides, (first.columns, second.columns)
 
 
-def few_by_row(one: Any, other: Any) -> Sides | None:
-    """Return two small arrays of corners as kernels take them; None where there is something to convert or to refuse.
+def few_by_row(one: Any, other: Any, most: int = FEW) -> Sides | None:
+    """Return two arrays of a few corners as kernels take them; None where there is something to convert or to refuse.
 
     Inverted boxes, which may need a warning, are not looked for: they make nan of what is computed of them, and a
     caller that finds a nan reads the boxes by :func:`by_row`.
     """
-    if are_corners(one) and are_corners(other) and one.dtype is other.dtype and 0 < len(one) == len(other) <= FEW:
+    if are_corners(one) and are_corners(other) and one.dtype is other.dtype and 0 < len(one) == len(other) <= most:
         return (XYXY, *columns_of(one)), (XYXY, *columns_of(other))
     return None

@@ -17,7 +17,7 @@ from fastbox.values.flags import as_flag
 from fastbox.values.numbers import as_floats, in_dtype
 from fastbox.values.record_text import record_text
 
-__all__ = ["REDUCTIONS", "Loss", "LossAndGrad", "Options", "Outcome"]
+__all__ = ["REDUCTIONS", "Loss", "LossAndGrad", "Options", "Outcome", "tree_sum"]
 
 REDUCTIONS = ("none", "box", "sum", "mean")
 LARGE = 2.0**64  # a sum of weights
@@ -110,7 +110,7 @@ class Outcome:
         reduction, _, return_grad, _, _ = self.options
         loss: Any = self.losses
         if reduction in ("sum", "mean"):
-            loss = _tree(self.sums)
+            loss = tree_sum(self.sums)
             if reduction == "mean":
                 loss = loss / self.divisor if self.divisor else math.nan
             loss = loss if loss == loss else math.nan  # the canonical nan
@@ -158,7 +158,7 @@ def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any], reducti
     return Weights(np.repeat(given.reshape(-1), shape[-1]), 0, total)
 
 
-def _tree(sums: NDArray[np.float64]) -> float:
+def tree_sum(sums: NDArray[np.float64]) -> float:
     """Add neighbours until one sum is left, in an order that depends only on the number of blocks."""
     while len(sums) > 1:
         if len(sums) % 2:

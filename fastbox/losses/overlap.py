@@ -11,7 +11,7 @@ from fastbox import parallel
 from fastbox.boxes.by_row import by_row, few_by_row
 from fastbox.kernels.codes import BLOCK, PLAIN
 from fastbox.losses.deltas import Deltas
-from fastbox.losses.outcome import REDUCTIONS, Loss, LossAndGrad, Options, Outcome
+from fastbox.losses.outcome import REDUCTIONS, Loss, LossAndGrad, Options, Outcome, tree_sum
 from fastbox.losses.rotated import rotated_loss
 from fastbox.ops.geometry import geometry_of
 from fastbox.values.arguments import named
@@ -195,17 +195,20 @@ def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
 
 
 def _mean_of_few(metric: str, pred: Any, target: Any, options: Options) -> Loss | None:
-    """Return the mean loss of few boxes without weights and given outputs; None where the caller must check more."""
+    """Return the mean loss of as many boxes as one thread does; None where the caller must check more.
+
+    That is with weights, with outputs that are given, and where a loss is nan.
+    """
     reduction, weights, return_grad, out, grad_out = options
     plain = type(reduction) is str and reduction == "mean" and weights is out is grad_out is None
     plain &= type(return_grad) is bool
-    if not plain or (few := few_by_row(pred, target)) is None:
+    if not plain or (few := few_by_row(pred, target, 2 * SMALLEST)) is None:
         return None
     n, dtype = len(pred), pred.dtype
-    grad, nothing, sums = np.empty((n if return_grad else 0, 4), dtype), np.empty(0, dtype), np.empty(1)
+    grad, nothing, sums = np.empty((n if return_grad else 0, 4), dtype), np.empty(0, dtype), np.empty(-(-n // BLOCK))
     kernel = parallel.kernel("loss.overlap", "OVERLAP_LOSSES", dtype, metric)
     kernel(*few, nothing, 1 / n, (0, n), (nothing, grad.ravel(), False, sums))
-    loss = float(sums[0]) / n
+    loss = tree_sum(sums) / n
     if loss != loss:
         return None
     return LossAndGrad(loss, grad) if return_grad else loss

@@ -18,8 +18,7 @@ from support.floats import FLOATS
 import fastbox
 from fastbox import Boxes, FormatWarning
 from fastbox.kernels.build.transpose import WIDE
-from fastbox.kernels.compare.aligned import AT_ONCE
-from fastbox.kernels.geometry.read_rows import ROWS
+from fastbox.kernels.geometry.read_rows import AT_ONCE, ROWS
 from fastbox.ops import few
 
 KINDS = (*VALID * 2, *EXTREME, *INVALID)

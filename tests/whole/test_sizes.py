@@ -17,7 +17,6 @@ KERNELS = PACKAGE / "kernels"
 LONG = {
     "kernels/assign/iou_rule.py: assign",
     "kernels/evaluate/tide.py: classify_errors",
-    "kernels/loss/overlap.py: overlap_losses",
 }
 
 # Functions with the arguments of the functions that they stand in for, and of those that they hand arguments on to.

@@ -16,6 +16,11 @@ def stack_array(like, count):
     return np.empty(count, like.dtype)
 
 
+def stack_columns(like, count):
+    """Return four such vectors."""
+    return stack_array(like, count), stack_array(like, count), stack_array(like, count), stack_array(like, count)
+
+
 def stack_tile(like, rows, count):
     """Return such an array of two dimensions."""
     return np.empty((rows, count), like.dtype)

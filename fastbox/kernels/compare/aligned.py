@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fastbox.kernels.build import types
 from fastbox.kernels.build.bits import ordered_view
 from fastbox.kernels.build.device import inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import LINE, copy_line
-from fastbox.kernels.build.stack import stack_array, stack_tile
+from fastbox.kernels.build.stack import stack_array, stack_columns, stack_tile
 from fastbox.kernels.build.transpose import WIDE, are_rows, lanes_to_vector, rows_to_columns, rows_to_lanes
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import XYXY
@@ -17,13 +15,11 @@ from fastbox.kernels.compare.measure import with_loops
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
-from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.read_rows import ROWS, column_angles, plain_box, read_rows
-from fastbox.kernels.geometry.safe_range import all_safe, box, empty_range, widen_range
+from fastbox.kernels.geometry.read_rows import AT_ONCE, ROWS, column_angles, plain_box, read_rows, write_values
+from fastbox.kernels.geometry.safe_range import all_safe, are_safe, box, empty_range, start_ranges, widen_range
 
 # Kernel binds this anew for each metric; here it is iou's.
 ANGLES = False
-AT_ONCE = 1024  # rows of corners that are measured before it is known whether all are safe
 
 
 def measure_columns(beta, a, b, angle_a, angle_b, values):
@@ -49,12 +45,10 @@ def measure_corners(beta, a, b, first, last, out):
 
     If not, no value is right. From their rows to their values boxes stay in registers.
     """
-    ax0, ay0, ax1, ay1 = stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE)
-    bx0, by0, bx1, by1 = stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE), stack_array(out, WIDE)
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, WIDE), stack_columns(out, WIDE)
     values, zero, bits = stack_array(out, WIDE), out.dtype.type(0), ordered_view(out)
     tops, lows = stack_array(bits, WIDE), stack_array(bits, WIDE)
-    for j in range(WIDE):
-        tops[j], lows[j] = empty_range(zero)
+    start_ranges(tops, lows, zero)
     for s in range(first, last, WIDE):
         rows_to_lanes(a, s, (ax0, ay0, ax1, ay1))
         rows_to_lanes(b, s, (bx0, by0, bx1, by1))
@@ -64,16 +58,12 @@ def measure_corners(beta, a, b, first, last, out):
             top, low = widen_range(tops[j], lows[j], ax0[j], ay0[j], ax1[j], ay1[j])
             tops[j], lows[j] = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
         lanes_to_vector(values, out, s)
-    top, low = tops[0], lows[0]
-    for j in range(1, WIDE):
-        top, low = larger(top, tops[j]), smaller(low, lows[j])
-    return all_safe(top, low, zero)
+    return are_safe(tops, lows, zero)
 
 
 def measure_corners_with_angles(beta, a, b, first, last, out):
     """Do the same with metrics that need angles: of more boxes at once, for each waits for divisions."""
-    ax0, ay0, ax1, ay1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
-    bx0, by0, bx1, by1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, ROWS), stack_columns(out, ROWS)
     angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
     side_a, side_b, zero = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), out.dtype.type(0)
     for j in range(ROWS):
@@ -119,10 +109,9 @@ def aligned(beta, a, b, span, out):
     first, last = span
     rowwise = are_rows(*a[1:]), are_rows(*b[1:])
     corners = (a[0] == XYXY) & (b[0] == XYXY) & rowwise[0] & rowwise[1] & (not ANGLES)
-    ax0, ay0, ax1, ay1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
-    bx0, by0, bx1, by1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, ROWS), stack_columns(out, ROWS)
     angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
-    side_a, side_b, per_line = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), LINE // out.itemsize
+    side_a, side_b = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1)
     for begin in range(first, last, AT_ONCE):
         end = min(begin + AT_ONCE, last)
         whole = end - (end - begin) % WIDE
@@ -135,12 +124,7 @@ def aligned(beta, a, b, span, out):
                 for j in range(n):
                     one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
                     values[j] = robust(one, box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
-            if n == ROWS:
-                for line in range(0, ROWS, per_line):
-                    copy_line(out, s + line, values, line)
-            else:
-                for j in range(n):
-                    out[np.uint64(s + j)] = values[j]
+            write_values(values, n, out, s)
 
 
 _MEASURED = {False: measure_corners, True: measure_corners_with_angles}

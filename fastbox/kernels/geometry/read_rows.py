@@ -1,4 +1,4 @@
-"""Reading rows: a few boxes at a time become columns of corners, for kernels that read each box once.
+"""Reading rows: a few boxes at a time become columns of corners, for kernels that read each box once; and their values.
 
 The next boxes are read while the last ones are measured; with tiles as long as those of
 :mod:`~fastbox.kernels.geometry.pack` memory and arithmetic would wait for each other.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.nontemporal import copy_line, per_line
 from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.transpose import WIDE, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect, is_single, rest_of_turn, turned
@@ -16,6 +17,7 @@ from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import columns_to_corners
 
 ROWS = 64  # boxes read at a time
+AT_ONCE = 1024  # rows of corners that are measured before it is known whether all of their boxes are safe
 
 
 @inlined
@@ -33,6 +35,17 @@ def read_rows(boxes, rowwise, first, n, x0, y0, x1, y1):
         for j in range(n, ROWS):
             x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
     columns_to_corners(arrangement, ROWS, x0, y0, x1, y1)
+
+
+@inlined
+def write_values(values, n, out, first):
+    """Write the values of n boxes, at most ROWS, to a vector from a place on."""
+    if n == ROWS:
+        for line in range(0, ROWS, per_line(out)):
+            copy_line(out, first + line, values, line)
+    else:
+        for j in range(n):
+            out[np.uint64(first + j)] = values[j]
 
 
 @inlined

@@ -59,3 +59,19 @@ def widen_range(top, low, x0, y0, x1, y1):
 def all_safe(top, low, zero):
     """Return whether all boxes of a range are valid and safe; if not, every box needs a test."""
     return (top <= ordered_bits(type(zero)(MOST))) & (low >= ordered_bits_less_one(type(zero)(LEAST)))
+
+
+@inlined
+def start_ranges(tops, lows, zero):
+    """Make each lane of highest and lowest bits the range of no box."""
+    for j in range(len(tops)):
+        tops[j], lows[j] = empty_range(zero)
+
+
+@inlined
+def are_safe(tops, lows, zero):
+    """Return whether all boxes of all lanes are valid and safe."""
+    top, low = tops[0], lows[0]
+    for j in range(1, len(tops)):
+        top, low = larger(top, tops[j]), smaller(low, lows[j])
+    return all_safe(top, low, zero)

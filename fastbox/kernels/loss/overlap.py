@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
+from fastbox.kernels.build.bits import ordered_view
+from fastbox.kernels.build.device import inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import (
     LINE,
@@ -15,23 +17,144 @@ from fastbox.kernels.build.nontemporal import (
     copy_line,
     fence,
     finish_nontemporal,
+    per_line,
 )
-from fastbox.kernels.build.stack import stack_array
-from fastbox.kernels.build.transpose import WIDE, are_rows, columns_to_rows
+from fastbox.kernels.build.stack import stack_array, stack_columns
+from fastbox.kernels.build.transpose import (
+    WIDE,
+    are_rows,
+    columns_to_rows,
+    lanes_to_rows,
+    lanes_to_vector,
+    rows_to_lanes,
+)
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
-from fastbox.kernels.codes import BLOCK, CXCYWH, XYWH, YXYX
+from fastbox.kernels.codes import BLOCK, CXCYWH, XYWH, XYXY, YXYX
 from fastbox.kernels.common.block_sums import total
 from fastbox.kernels.geometry.extreme_gradients import LOSSES, robust_iou_loss_and_grad
 from fastbox.kernels.geometry.formulas import one_nan
 from fastbox.kernels.geometry.gradients import iou as loss_and_grad
-from fastbox.kernels.geometry.read_rows import ROWS, column_angles, plain_box, read_rows
-from fastbox.kernels.geometry.safe_range import all_safe, box, empty_range, widen_range
+from fastbox.kernels.geometry.read_rows import AT_ONCE, ROWS, column_angles, plain_box, read_rows, write_values
+from fastbox.kernels.geometry.safe_range import all_safe, are_safe, box, empty_range, start_ranges, widen_range
 
 NUMBERS = 4 * ROWS
 AHEAD = LINE + 3 * NUMBERS  # three parts of numbers behind a cache line of numbers
 
-# Kernel binds these anew for each loss; here they are IoU's.
-robust, ANGLES = robust_iou_loss_and_grad, False
+# Kernel binds these anew for each loss; here they are IoU's. GRADED: whether gradients are asked for.
+robust, ANGLES, GRADED = robust_iou_loss_and_grad, False, True
+graded_corners = graded_columns = plain_corners = plain_columns = None
+
+
+def corner_losses(pred, target, scale, first, last, values, grad):
+    """Write the losses of rows of corners, whole times WIDE, and the gradients times the scale, row after row.
+
+    Returns whether all boxes are valid and safe; if not, no loss is right. From their rows to their losses and
+    gradients boxes stay in registers.
+    """
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(values, WIDE), stack_columns(values, WIDE)
+    found, (g0, g1, g2, g3) = stack_array(values, WIDE), stack_columns(values, WIDE)
+    zero, bits = values.dtype.type(0), ordered_view(values)
+    tops, lows = stack_array(bits, WIDE), stack_array(bits, WIDE)
+    start_ranges(tops, lows, zero)
+    for s in range(first, last, WIDE):
+        rows_to_lanes(pred, s, (ax0, ay0, ax1, ay1))
+        rows_to_lanes(target, s, (bx0, by0, bx1, by1))
+        for j in range(WIDE):
+            one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], zero)
+            found[j], g = loss_and_grad(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], zero))
+            if GRADED:
+                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
+            top, low = widen_range(tops[j], lows[j], ax0[j], ay0[j], ax1[j], ay1[j])
+            tops[j], lows[j] = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
+        lanes_to_vector(found, values, s - first)
+        if GRADED:
+            lanes_to_rows((g0, g1, g2, g3), grad, 4 * s)
+    return are_safe(tops, lows, zero)
+
+
+def column_losses(a, b, angles, scale, values, grad):
+    """Write the losses of ROWS boxes in columns, and the gradients times the scale in columns.
+
+    Returns whether all boxes are valid and safe; if not, no loss is right.
+    """
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), (angle_a, angle_b), (g0, g1, g2, g3) = a, b, angles, grad
+    zero = values.dtype.type(0)
+    top, low = empty_range(zero)
+    for j in range(ROWS):
+        one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+        values[j], g = loss_and_grad(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]))
+        if GRADED:
+            g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
+        top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
+        top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
+    return all_safe(top, low, zero)
+
+
+def robust_losses(a, b, angles, scale, n, values, grad):
+    """Write the losses of n boxes of any size, and the gradients times the scale in columns."""
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), (angle_a, angle_b), (g0, g1, g2, g3) = a, b, angles, grad
+    for j in range(n):
+        one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+        values[j], g = robust(one, box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]))
+        g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
+
+
+@inlined
+def weigh(weights, first, n, values, grad):
+    """Multiply the losses and gradients of n boxes by their weights."""
+    g0, g1, g2, g3 = grad
+    for j in range(n):
+        w = weights[np.uint64(first + j)]
+        values[j] = one_nan(values[j] * w)
+        g0[j], g1[j] = one_nan(w * g0[j]), one_nan(w * g1[j])
+        g2[j], g3[j] = one_nan(w * g2[j]), one_nan(w * g3[j])
+
+
+@inlined
+def corners_to_format(arrangement, grad):
+    """Convert ROWS gradients by corners to gradients by the numbers of a format, in place."""
+    g0, g1, g2, g3 = grad
+    half = g0.dtype.type(0.5)
+    if arrangement == XYWH:
+        for j in range(ROWS):
+            g0[j], g1[j] = g0[j] + g2[j], g1[j] + g3[j]
+    elif arrangement == CXCYWH:
+        for j in range(ROWS):
+            g0[j], g2[j] = g0[j] + g2[j], half * (g2[j] - g0[j])
+            g1[j], g3[j] = g1[j] + g3[j], half * (g3[j] - g1[j])
+    elif arrangement == YXYX:
+        for j in range(ROWS):
+            g0[j], g1[j], g2[j], g3[j] = g1[j], g0[j], g3[j], g2[j]
+
+
+@inlined
+def write_gradients(columns, n, grad, position, slopes, turn, nontemporal, first):
+    """Write n gradients, at most ROWS, row after row from a position on; return the turn of the next ones.
+
+    Those that are stored past the caches wait in `slopes`, as :func:`append_nontemporal` tells.
+    """
+    if n < ROWS:
+        g0, g1, g2, g3 = columns
+        for j in range(n):
+            k = position + 4 * j
+            grad[k], grad[k + 1], grad[k + 2], grad[k + 3] = g0[j], g1[j], g2[j], g3[j]
+        return turn
+    at = per_line(grad) + turn
+    for j in range(0, ROWS, WIDE):
+        columns_to_rows(columns, j, slopes, at + 4 * j)
+    if nontemporal:
+        return append_nontemporal(grad, position, slopes, turn, NUMBERS, first)
+    for line in range(0, NUMBERS, per_line(grad)):
+        copy_line(grad, position + line, slopes, at + line)
+    return turn
+
+
+@inlined
+def add_up(values, n, lanes):
+    """Add n values to sums side by side, each to the next one."""
+    for k in range(0, n, ROWS):
+        for j in range(ROWS):
+            lanes[j] += np.float64(values[np.uint64(k + j)])
 
 
 def overlap_losses(pred, target, weights, scale, span, outputs):
@@ -39,100 +162,54 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
 
     Outputs are the loss of each row; the gradient times the scale, by the four numbers of each predicted box in its own
     format; whether the gradient is stored past the caches; and the float64 sum of each block.
-
-    One function, for its loops share columns on the stack, which must not leave it.
     """
     (first, last), (out, grad, nontemporal, sums) = span, outputs
-    arrangement, half, zero = pred[0], out.dtype.type(0.5), out.dtype.type(0)
     rowwise = are_rows(*pred[1:]), are_rows(*target[1:])
-    ax0, ay0, ax1, ay1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
-    bx0, by0, bx1, by1 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
-    angle_a, angle_b = stack_array(out, ROWS), stack_array(out, ROWS)
-    g0, g1, g2, g3 = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
-    values, slopes = stack_array(out, ROWS), stack_array(out, AHEAD)
-    lanes = stack_array(sums, ROWS)
+    corners = (pred[0] == XYXY) & (target[0] == XYXY) & rowwise[0] & rowwise[1]
+    corners &= (weights.size == 0) & (not nontemporal) & (not ANGLES)
+    a, b, g = stack_columns(out, ROWS), stack_columns(out, ROWS), stack_columns(out, ROWS)
+    angles, lanes = (stack_array(out, ROWS), stack_array(out, ROWS)), stack_array(sums, ROWS)
+    values, slopes, some = stack_array(out, ROWS), stack_array(out, AHEAD), stack_array(out, AT_ONCE)
     lanes[:] = 0.0
-    per_line = LINE // out.itemsize
     turn, whole = 0, last - (last - first) % ROWS
-    for s in range(first, last, ROWS):
-        n = min(ROWS, last - s)
-        read_rows(pred, rowwise[0], s, n, ax0, ay0, ax1, ay1)
-        read_rows(target, rowwise[1], s, n, bx0, by0, bx1, by1)
-        if ANGLES:
-            column_angles((ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), angle_a, angle_b)
-        top, low = empty_range(zero)
-        if grad.size:
-            for j in range(ROWS):
-                values[j], g = loss_and_grad(
-                    plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
-                    plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
-                )
-                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
-                top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
-                top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
-        else:
-            for j in range(ROWS):
-                values[j] = loss_and_grad(
-                    plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
-                    plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
-                )[0]
-                top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
-                top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
-        if not all_safe(top, low, zero):
-            for j in range(n):
-                values[j], g = robust(
-                    box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j]),
-                    box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]),
-                )
-                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
-        if weights.size:
-            for j in range(n):
-                w = weights[np.uint64(s + j)]
-                values[j] = one_nan(values[j] * w)
-                g0[j], g1[j], g2[j], g3[j] = (
-                    one_nan(w * g0[j]),
-                    one_nan(w * g1[j]),
-                    one_nan(w * g2[j]),
-                    one_nan(w * g3[j]),
-                )
-        if grad.size:
-            if arrangement == XYWH:
-                for j in range(ROWS):
-                    g0[j], g1[j] = g0[j] + g2[j], g1[j] + g3[j]
-            elif arrangement == CXCYWH:
-                for j in range(ROWS):
-                    g0[j], g2[j] = g0[j] + g2[j], half * (g2[j] - g0[j])
-                    g1[j], g3[j] = g1[j] + g3[j], half * (g3[j] - g1[j])
-            elif arrangement == YXYX:
-                for j in range(ROWS):
-                    g0[j], g1[j], g2[j], g3[j] = g1[j], g0[j], g3[j], g2[j]
-            if n < ROWS:
-                for j in range(n):
-                    k = 4 * (s + j)
-                    grad[k], grad[k + 1], grad[k + 2], grad[k + 3] = g0[j], g1[j], g2[j], g3[j]
+    for begin in range(first, last, AT_ONCE):
+        end = min(begin + AT_ONCE, last)
+        done = end - (end - begin) % ROWS if corners else begin
+        if corners:
+            if grad.size:
+                safe = graded_corners(pred[1], target[1], scale, begin, done, some, grad)
             else:
-                at = per_line + turn
-                for j in range(0, ROWS, WIDE):
-                    columns_to_rows((g0, g1, g2, g3), j, slopes, at + 4 * j)
-                if nontemporal:
-                    turn = append_nontemporal(grad, 4 * s, slopes, turn, NUMBERS, 4 * first)
-                else:
-                    for line in range(0, NUMBERS, per_line):
-                        copy_line(grad, 4 * s + line, slopes, at + line)
-        if out.size:
-            if n == ROWS:
-                for line in range(0, ROWS, per_line):
-                    copy_line(out, s + line, values, line)
+                safe = plain_corners(pred[1], target[1], scale, begin, done, some, grad)
+            done = done if safe else begin
+            for k in range(done - begin if out.size else 0):
+                out[np.uint64(begin + k)] = some[np.uint64(k)]
+            add_up(some, done - begin if sums.size else 0, lanes)
+        for s in range(done, end, ROWS):
+            n = min(ROWS, end - s)
+            read_rows(pred, rowwise[0], s, n, *a)
+            read_rows(target, rowwise[1], s, n, *b)
+            if ANGLES:
+                column_angles(a, b, *angles)
+            if grad.size:
+                safe = graded_columns(a, b, angles, scale, values, g)
             else:
-                for j in range(n):
-                    out[s + j] = values[j]
-        if sums.size:
-            for j in range(n, ROWS):
-                values[j] = zero
-            for j in range(ROWS):
-                lanes[j] += np.float64(values[j])
-            if s + n == last or (s + n) % BLOCK == 0:
-                sums[s // BLOCK] = total(lanes)
+                safe = plain_columns(a, b, angles, scale, values, g)
+            if not safe:
+                robust_losses(a, b, angles, scale, n, values, g)
+            if weights.size:
+                weigh(weights, s, n, values, g)
+            if grad.size:
+                corners_to_format(pred[0], g)
+                turn = write_gradients(g, n, grad, 4 * s, slopes, turn, nontemporal, 4 * first)
+            if out.size:
+                write_values(values, n, out, s)
+            if sums.size:
+                for j in range(n, ROWS):
+                    values[j] = out.dtype.type(0)
+                for j in range(ROWS):
+                    lanes[j] += np.float64(values[j])
+        if sums.size and (end == last or end % BLOCK == 0):
+            sums[begin // BLOCK] = total(lanes)
     if nontemporal:
         finish_nontemporal(grad, 4 * whole, slopes, turn, NUMBERS, 4 * first)
         fence()
@@ -143,4 +220,14 @@ def _signature(t):
     return types.void(side(t), side(t), readonly(t), t, group(i8, i8), outputs)
 
 
-OVERLAP_LOSSES = Kernel(overlap_losses, _signature, LOSSES)
+def _bound_to_loss(name, names):
+    """Return the names that the kernel is bound to, with its loops, which are longer with gradients."""
+    loops = {"robust_losses": inlined(rebound(robust_losses, names, name))}
+    for kind, graded in (("graded", True), ("plain", False)):
+        for what, loop in (("corners", corner_losses), ("columns", column_losses)):
+            loops[f"{kind}_{what}"] = inlined(rebound(loop, {**names, "GRADED": graded}, name))
+    return {**names, **loops}
+
+
+BOUND = {name: _bound_to_loss(name, names) for name, names in LOSSES.items()}
+OVERLAP_LOSSES = Kernel(overlap_losses, _signature, BOUND)

@@ -96,6 +96,18 @@ def _overload_stack_array(like, count):
     return None
 
 
+@overload(stack.stack_columns, prefer_literal=True)
+def _overload_stack_columns(like, count):
+    if isinstance(count, types.IntegerLiteral):
+        return lambda like, count: (
+            _vector_on_stack(like, count),
+            _vector_on_stack(like, count),
+            _vector_on_stack(like, count),
+            _vector_on_stack(like, count),
+        )
+    return None
+
+
 @overload(stack.stack_tile, prefer_literal=True)
 def _overload_stack_tile(like, rows, count):
     if isinstance(rows, types.IntegerLiteral) and isinstance(count, types.IntegerLiteral):

@@ -124,3 +124,22 @@ def _lanes_to_vector(typing, values, out, position):
         return context.get_dummy_value()
 
     return types.void(values, out, types.intp), emit
+
+
+@in_place_of(transpose.lanes_to_rows)
+def _lanes_to_rows(typing, columns, rows, position):
+    def emit(context, builder, signature, arguments):
+        columns_type, rows_type, _ = signature.args
+        size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
+        position, intp = arguments[2], arguments[2].type
+        loaded = []
+        for k in range(4):
+            array = builder.extract_value(arguments[0], k)
+            place = _pointer(context, builder, columns_type.dtype, array, intp(0), WIDE)
+            loaded.append(builder.load(place, align=size))
+        for k, values in enumerate(_transposed(builder, loaded)):
+            begin = builder.add(position, intp(WIDE * k))
+            builder.store(values, _pointer(context, builder, rows_type, arguments[1], begin, WIDE), align=size)
+        return context.get_dummy_value()
+
+    return types.void(columns, rows, types.intp), emit
