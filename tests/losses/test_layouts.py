@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import FORMATS, LAYOUTS, corners, formats, laid_out, some_boxes
 from support.floats import FLOATS
-from support.losses import BETAS, numbers
+from support.losses import BETAS, OVERLAP, numbers
 from support.paths import WITHOUT_JIT
 
 import fastbox
 from fastbox import Boxes
+from fastbox.kernels.build.transpose import WIDE
+from fastbox.kernels.codes import BLOCK
+from fastbox.kernels.geometry.read_rows import AT_ONCE, ROWS
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (3, 4), (2, 3, 4), (1, 1, 1, 1)])
@@ -45,6 +48,30 @@ def test_layout_changes_no_bits(pointwise: Any, layout: str, dtype: Any) -> None
         pointwise(*swapped, reduction="none"), pointwise(*map(np.ascontiguousarray, swapped), reduction="none")
     )
     assert pointwise(*swapped) == pointwise(*map(np.ascontiguousarray, swapped))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("row", [None, 0, -1])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_rows_of_corners_have_the_losses_of_columns(
+    overlap: str, dtype: Any, row: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with a box of extreme size, and with gradients stored past the caches."""
+    monkeypatch.setattr("fastbox.losses.outcome.STREAMED_BYTES", 0)
+    for n in (WIDE, ROWS, AT_ONCE + ROWS + 1, BLOCK + ROWS):
+        a, b = some_boxes(n, dtype, 1, exact=False), some_boxes(n, dtype, 2, exact=False)
+        if row is not None:
+            a[row] *= dtype(2.0) ** (-100 if dtype is np.float32 else -900)
+        columns = Boxes(np.asfortranarray(a)), Boxes(np.asfortranarray(b))
+        loss = OVERLAP[overlap]
+        for reduction in ("none", "mean"):
+            right = loss(*columns, reduction=reduction, return_grad=True)
+            stored = np.empty(4 * n + 3, dtype)[3:].reshape(n, 4)
+            for grad_out in (None, stored):
+                found = loss(a, b, reduction=reduction, return_grad=True, grad_out=grad_out)
+                assert_array_equal(found.loss, right.loss)
+                assert_array_equal(found.grad, right.grad)
+            assert_array_equal(loss(a, b, reduction=reduction), right.loss)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

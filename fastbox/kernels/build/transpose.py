@@ -35,22 +35,22 @@ def columns_to_rows(columns, at, rows, position):
         rows[position + k : position + 4 * WIDE : 4] = columns[k][at : at + WIDE]
 
 
-def rows_to_lanes(first, row, columns):
-    """Copy rows [row, row + WIDE) to four columns of as many numbers, in the order that takes the fewest shuffles.
+def rows_to_lanes(first, row, columns, at):
+    """Copy rows [row, row + WIDE) to four columns from a place on, in the order that takes the fewest shuffles.
 
     :func:`lanes_to_vector` and :func:`lanes_to_rows` bring what is computed of them back to the order of rows.
     """
     four = np.lib.stride_tricks.as_strided(first[row:], (WIDE, 4), (first.strides[0], first.itemsize))
     for k in range(4):
-        columns[k][:] = four[:, k].reshape(4, WIDE // 4).T.reshape(-1)
+        columns[k][at : at + WIDE] = four[:, k].reshape(4, WIDE // 4).T.reshape(-1)
 
 
-def lanes_to_vector(values, out, position):
-    """Copy the values of WIDE rows, in the order of lanes, to a vector from a position on, in the order of rows."""
-    out[position : position + WIDE] = values.reshape(WIDE // 4, 4).T.reshape(-1)
+def lanes_to_vector(values, at, out, position):
+    """Copy the values [at, at + WIDE), in the order of lanes, to a vector from a position on, in the order of rows."""
+    out[position : position + WIDE] = values[at : at + WIDE].reshape(WIDE // 4, 4).T.reshape(-1)
 
 
-def lanes_to_rows(columns, rows, position):
-    """Copy WIDE numbers of four columns, in the order of lanes, row after row to a vector from a position on."""
+def lanes_to_rows(columns, at, rows, position):
+    """Do as :func:`columns_to_rows` with columns in the order of lanes."""
     for k in range(4):
-        lanes_to_vector(columns[k], rows[position + k : position + 4 * WIDE : 4], 0)
+        lanes_to_vector(columns[k], at, rows[position + k : position + 4 * WIDE : 4], 0)

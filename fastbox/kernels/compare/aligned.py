@@ -6,9 +6,8 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.bits import ordered_view
 from fastbox.kernels.build.device import inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.nontemporal import LINE, copy_line
 from fastbox.kernels.build.stack import stack_array, stack_columns, stack_tile
-from fastbox.kernels.build.transpose import WIDE, are_rows, lanes_to_vector, rows_to_columns, rows_to_lanes
+from fastbox.kernels.build.transpose import WIDE, are_rows, lanes_to_vector, rows_to_lanes
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import XYXY
 from fastbox.kernels.compare.measure import with_loops
@@ -50,14 +49,14 @@ def measure_corners(beta, a, b, first, last, out):
     tops, lows = stack_array(bits, WIDE), stack_array(bits, WIDE)
     start_ranges(tops, lows, zero)
     for s in range(first, last, WIDE):
-        rows_to_lanes(a, s, (ax0, ay0, ax1, ay1))
-        rows_to_lanes(b, s, (bx0, by0, bx1, by1))
+        rows_to_lanes(a, s, (ax0, ay0, ax1, ay1), 0)
+        rows_to_lanes(b, s, (bx0, by0, bx1, by1), 0)
         for j in range(WIDE):
             one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], zero)
             values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], zero), beta)
             top, low = widen_range(tops[j], lows[j], ax0[j], ay0[j], ax1[j], ay1[j])
             tops[j], lows[j] = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
-        lanes_to_vector(values, out, s)
+        lanes_to_vector(values, 0, out, s)
     return are_safe(tops, lows, zero)
 
 
@@ -73,11 +72,11 @@ def measure_corners_with_angles(beta, a, b, first, last, out):
     for s in range(first, last, ROWS):
         n = min(ROWS, last - s)
         for j in range(0, n, WIDE):
-            rows_to_columns(a, s + j, side_a, j)
-            rows_to_columns(b, s + j, side_b, j)
+            rows_to_lanes(a, s + j, side_a, j)
+            rows_to_lanes(b, s + j, side_b, j)
         found &= measure_columns(beta, side_a, side_b, angle_a, angle_b, values)
-        for line in range(0, n, LINE // out.itemsize):
-            copy_line(out, s + line, values, line)
+        for j in range(0, n, WIDE):
+            lanes_to_vector(values, j, out, s + j)
     return found
 
 

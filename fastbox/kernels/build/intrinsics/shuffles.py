@@ -95,51 +95,49 @@ _ACROSS = [4 * place + row for row in range(4) for place in range(4)]
 
 
 @in_place_of(transpose.rows_to_lanes)
-def _rows_to_lanes(typing, first, row, columns):
+def _rows_to_lanes(typing, first, row, columns, at):
     def emit(context, builder, signature, arguments):
-        first_type, _, columns_type = signature.args
+        first_type, _, columns_type, _ = signature.args
         size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
-        rows, zero = [], arguments[1].type(0)
+        rows = []
         for k in range(0, WIDE, 4):
             begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
             rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, WIDE), align=size))
         for k, column in enumerate(_transposed(builder, rows)):
             array = builder.extract_value(arguments[2], k)
-            builder.store(column, _pointer(context, builder, columns_type.dtype, array, zero, WIDE), align=size)
+            builder.store(column, _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE), align=size)
         return context.get_dummy_value()
 
-    return types.void(first, types.intp, columns), emit
+    return types.void(first, types.intp, columns, types.intp), emit
 
 
 @in_place_of(transpose.lanes_to_vector)
-def _lanes_to_vector(typing, values, out, position):
+def _lanes_to_vector(typing, values, at, out, position):
     def emit(context, builder, signature, arguments):
-        values_type, out_type, _ = signature.args
+        values_type, _, out_type, _ = signature.args
         size = context.get_abi_sizeof(context.get_data_type(out_type.dtype))
-        loaded = builder.load(
-            _pointer(context, builder, values_type, arguments[0], arguments[2].type(0), WIDE), align=size
-        )
-        place = _pointer(context, builder, out_type, arguments[1], arguments[2], WIDE)
-        builder.store(builder.shuffle_vector(loaded, loaded, _mask(_ACROSS)), place, align=size)
+        given = _pointer(context, builder, values_type, arguments[0], arguments[1], WIDE)
+        lanes = builder.load(given, align=size)
+        place = _pointer(context, builder, out_type, arguments[2], arguments[3], WIDE)
+        builder.store(builder.shuffle_vector(lanes, lanes, _mask(_ACROSS)), place, align=size)
         return context.get_dummy_value()
 
-    return types.void(values, out, types.intp), emit
+    return types.void(values, types.intp, out, types.intp), emit
 
 
 @in_place_of(transpose.lanes_to_rows)
-def _lanes_to_rows(typing, columns, rows, position):
+def _lanes_to_rows(typing, columns, at, rows, position):
     def emit(context, builder, signature, arguments):
-        columns_type, rows_type, _ = signature.args
+        columns_type, _, rows_type, _ = signature.args
         size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
-        position, intp = arguments[2], arguments[2].type
-        loaded = []
+        at, position = arguments[1], arguments[3]
+        lanes = []
         for k in range(4):
             array = builder.extract_value(arguments[0], k)
-            place = _pointer(context, builder, columns_type.dtype, array, intp(0), WIDE)
-            loaded.append(builder.load(place, align=size))
-        for k, values in enumerate(_transposed(builder, loaded)):
-            begin = builder.add(position, intp(WIDE * k))
-            builder.store(values, _pointer(context, builder, rows_type, arguments[1], begin, WIDE), align=size)
+            lanes.append(builder.load(_pointer(context, builder, columns_type.dtype, array, at, WIDE), align=size))
+        for k, values in enumerate(_transposed(builder, lanes)):
+            begin = builder.add(position, position.type(WIDE * k))
+            builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, WIDE), align=size)
         return context.get_dummy_value()
 
-    return types.void(columns, rows, types.intp), emit
+    return types.void(columns, types.intp, rows, types.intp), emit
