@@ -38,6 +38,28 @@ def test_options_of_another_file_format_are_named_as_they_are_typed(tmp_path: Pa
         jobs.convert(path, tmp_path / "out.json", digits=3)
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "given"),
+    [
+        ("pairs", "boxes", {"boxes": True}),
+        ("pairs", "keep", {"keep": ["score"]}),
+        ("nms", "keep", {"keep": ["score"]}),
+        ("measure", "keep", {"keep": ["pred_xmin"]}),
+    ],
+)
+def test_options_of_a_file_that_is_not_written_are_refused(
+    command: str, option: str, given: dict[str, Any], paired: Path
+) -> None:
+    path = paired
+    if command != "measure":
+        path = paired.with_name("boxes.parquet")
+        pq.write_table(images_table([1, 2], 0, score=[0.5, 0.9]), path)
+    typed = [f"--{option}", *(value[0] for value in given.values() if isinstance(value, list))]
+    assert f"expected a file to write with --{option}, got none: name one with -o OUT" in refused(command, path, *typed)
+    with pytest.raises(InputError, match=rf"^expected a file to write with {option}=, got none: name one with out=$"):
+        getattr(jobs, command)(path, **given)
+
+
 def spoil_text(path: Path) -> None:
     path.write_text("no parquet at all, but long enough to be read")
 
