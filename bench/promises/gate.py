@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +68,8 @@ def nms(sizes: Sizes) -> Calls:
     }
 
 
-def aligned(sizes: Sizes) -> Calls:
-    n = sizes.of(2_000_000)
+def aligned(sizes: Sizes, pairs: int = 2_000_000) -> Calls:
+    n = sizes.of(pairs)
     a, b, room = boxes(n, "float32", seed=1), boxes(n, "float32", seed=2), floors.touched(n, "float32")
     p, q = a.reshape(-1), b.reshape(-1)
     return {
@@ -97,8 +98,8 @@ def loss(sizes: Sizes) -> Calls:
     }
 
 
-def gradient(sizes: Sizes) -> Calls:
-    n = sizes.of(1_000_000)
+def gradient(sizes: Sizes, pairs: int = 1_000_000) -> Calls:
+    n = sizes.of(pairs)
     pred, target = boxes(n, "float32", seed=1), boxes(n, "float32", seed=2)
     room, other = floors.touched(pred.shape, "float32"), floors.touched(pred.size, "float32")
     p, q = pred.reshape(-1), target.reshape(-1)
@@ -114,9 +115,19 @@ GATES = (
     Gate("histogram", "histogram of IoU, 1500²: naive loop", 0.5, histogram),
     Gate("nms", "nms, 5,000 heaped: naive loop", 2.5, nms),
     Gate("aligned", "aligned IoU, 2M pairs: read and add", 0.35, aligned),
+    Gate(
+        "aligned-cached", "aligned IoU, 40,000 pairs: read and add", 0.3, partial(aligned, pairs=40_000), settle=True
+    ),
     Gate("encode", "encode, 1M boxes: copy", 0.12, encode),
     Gate("loss", "mean smooth L1, 8M: read and add", 0.4, loss),
-    Gate("gradient", "GIoU loss and gradient, 1M boxes: c = a - b", 0.22, gradient, settle=True),
+    Gate("gradient", "GIoU loss and gradient, 1M boxes: c = a - b", 0.3, gradient, settle=True),
+    Gate(
+        "gradient-cached",
+        "GIoU loss and gradient, 40,000 boxes: c = a - b",
+        0.12,
+        partial(gradient, pairs=40_000),
+        settle=True,
+    ),
 )
 
 
