@@ -115,9 +115,7 @@ GATES = (
     Gate("histogram", "histogram of IoU, 1500²: naive loop", 0.5, histogram),
     Gate("nms", "nms, 5,000 heaped: naive loop", 2.5, nms),
     Gate("aligned", "aligned IoU, 2M pairs: read and add", 0.35, aligned),
-    Gate(
-        "aligned-cached", "aligned IoU, 40,000 pairs: read and add", 0.3, partial(aligned, pairs=40_000), settle=True
-    ),
+    Gate("aligned-cached", "aligned IoU, 40,000 pairs: read and add", 0.3, partial(aligned, pairs=40_000), settle=True),
     Gate("encode", "encode, 1M boxes: copy", 0.12, encode),
     Gate("loss", "mean smooth L1, 8M: read and add", 0.4, loss),
     Gate("gradient", "GIoU loss and gradient, 1M boxes: c = a - b", 0.3, gradient, settle=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def eiou_loss(
 
 
 def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
-    if (found := _mean_of_few(metric, pred, target, options)) is not None:
+    if (found := _loss_of_few(metric, pred, target, options)) is not None:
         return found
     reduction, _, return_grad, _, _ = options
     as_choice(reduction, REDUCTIONS, "a reduction")
@@ -194,21 +195,23 @@ def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
     return outcome.result()
 
 
-def _mean_of_few(metric: str, pred: Any, target: Any, options: Options) -> Loss | None:
-    """Return the mean loss of as many boxes as one thread does; None where the caller must check more.
+def _loss_of_few(metric: str, pred: Any, target: Any, options: Options) -> Loss | None:
+    """Return the loss of as many boxes as one thread does; None where the caller must check more.
 
     That is with weights, with outputs that are given, and where a loss is nan.
     """
     reduction, weights, return_grad, out, grad_out = options
-    plain = type(reduction) is str and reduction == "mean" and weights is out is grad_out is None
-    plain &= type(return_grad) is bool
+    plain = type(reduction) is str and reduction in REDUCTIONS and type(return_grad) is bool
+    plain &= weights is out is grad_out is None
     if not plain or (few := few_by_row(pred, target, 2 * SMALLEST)) is None:
         return None
-    n, dtype = len(pred), pred.dtype
-    grad, nothing, sums = np.empty((n if return_grad else 0, 4), dtype), np.empty(0, dtype), np.empty(-(-n // BLOCK))
+    n, dtype, one_each = len(pred), pred.dtype, reduction in ("none", "box")
+    grad, nothing = np.empty((n if return_grad else 0, 4), dtype), np.empty(0, dtype)
+    losses, sums = np.empty(n if one_each else 0, dtype), np.empty(0 if one_each else -(-n // BLOCK))
     kernel = parallel.kernel("loss.overlap", "OVERLAP_LOSSES", dtype, metric)
-    kernel(*few, nothing, 1 / n, (0, n), (nothing, grad.ravel(), False, sums))
-    loss = tree_sum(sums) / n
-    if loss != loss:
+    kernel(*few, nothing, 1 / n if reduction == "mean" else 1.0, (0, n), (losses, grad.ravel(), False, sums))
+    loss: Any = losses if one_each else tree_sum(sums)
+    if math.isnan(np.minimum.reduce(losses) if one_each else loss):
         return None
+    loss = loss / n if reduction == "mean" else loss
     return LossAndGrad(loss, grad) if return_grad else loss
