@@ -122,8 +122,8 @@ def evaluate(
         found.collected.group(groups)
     found.add_sets(aligned, own, its, AT_ONCE)
     images = found.mismatch.images
-    if not images["both"] and images["detections"] and images["truths"]:
-        examples = found.mismatch.examples.values()
+    if images.are_apart():
+        examples = images.examples.values()
         mine, theirs = (", ".join(map(repr, ids)) for ids in examples)
         raise ValueError(
             f"expected images that both detections and truths have, got none: ids such as {mine} of detections and "

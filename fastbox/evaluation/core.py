@@ -289,7 +289,7 @@ class Evaluation(Drawn, Summarized):
     def _facts(self) -> Facts:
         """Return the facts that concern all models."""
         counts = self.images, self.detections, self.truths
-        return Facts(*counts, self.invalid, self.mismatch.images, self.warnings, {}, self.of_federation)
+        return Facts(*counts, self.invalid, self.mismatch.images.counts, self.warnings, {}, self.of_federation)
 
     def _labels(self) -> tuple[list[Any], list[Any]]:
         """Return the labels of the models, and of the classes."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbox.errors import advice
+from fastbox.evaluation.common_images import SHOWN, CommonImages
 from fastbox.evaluation.readings import FITS, FORMATS, GIVEN, read_otherwise
 from fastbox.evaluation.sides import Detections, GroundTruths, Images
 from fastbox.kernels.codes import CLASSIFICATION, MATCHED, PLAIN
@@ -24,7 +25,6 @@ SURE = 0.9  # mean best IoU of fewer that do
 SOME = 20  # detections on truths of another class that do, where others are on those of their own
 MOSTLY, OFTEN = 0.6, 3  # share of detections of a class on truths of one other, and how many times those on its own
 MANY = 1 / 3  # share of classes with such detections
-SHOWN = 3  # examples in a sentence
 PLAUSIBLE = 0.98  # share of boxes that must look like boxes in a format
 
 
@@ -33,15 +33,11 @@ class Mismatch:
 
     Attributes
     ----------
-    images : dict of str to int
-        Images with boxes of ``both``, of only ``detections``, of only ``truths``.
-    examples : dict of str to list
-        Some ids of images with only ``detections`` and with only ``truths``.
+    images : CommonImages
     """
 
     def __init__(self) -> None:
-        self.images = {"both": 0, "detections": 0, "truths": 0}
-        self.examples: dict[str, list[Any]] = {"detections": [], "truths": []}
+        self.images = CommonImages()
         self._fits: dict[tuple[str, Any], tuple[float, int]] = {}  # by side and reading: best IoUs, and how many
         self._formats = {"detections": "xyxy", "truths": "xyxy"}
         self._reach = {"detections": 0.0, "truths": 0.0}  # the greatest coordinate of a sample
@@ -57,11 +53,7 @@ class Mismatch:
         taken: NDArray[np.int64],
     ) -> None:
         """Add the evidence of whole images, given the match types of their detections and the truths concerned."""
-        own, its = np.diff(images.bounds) > 0, np.diff(images.truth_bounds) > 0
-        for name, there in (("both", own & its), ("detections", own & ~its), ("truths", its & ~own)):
-            self.images[name] += int(np.count_nonzero(there))
-            if images.ids is not None and name != "both" and len(self.examples[name]) < SHOWN:
-                self._keep(name, images.ids[np.flatnonzero(there)[:SHOWN]].tolist())
+        self.images.add(images.ids, images.bounds, images.truth_bounds)
         self._formats = {"detections": detections.boxes.format, "truths": truths.boxes.format}
         right = np.bincount(detections.classes[match_types == MATCHED])
         self._own.update({int(kind): int(right[kind]) for kind in np.flatnonzero(right)})
@@ -78,14 +70,12 @@ class Mismatch:
 
     def __add__(self, other: Mismatch) -> Mismatch:
         both = Mismatch()
-        both.images = {name: count + other.images[name] for name, count in self.images.items()}
+        both.images = self.images + other.images
         both._reach = {name: max(reach, other._reach[name]) for name, reach in self._reach.items()}
         both._formats = dict(self._formats)
         for part in (self, other):
             both._own.update(part._own)
             both._crossed.update(part._crossed)
-            for name, ids in part.examples.items():
-                both._keep(name, ids)
             for key, (total, count) in part._fits.items():
                 before = both._fits.get(key, (0.0, 0))
                 both._fits[key] = before[0] + total, before[1] + count
@@ -102,9 +92,6 @@ class Mismatch:
         """Return likely mistakes and the way to fix each; `listed` if a list of images names those without truths."""
         found = [*self._of_images(listed), *self._of_boxes()]
         return found if found else self._of_classes(labels)
-
-    def _keep(self, name: str, ids: Sequence[Any]) -> None:
-        self.examples[name] = [*self.examples[name], *ids][:SHOWN]
 
     def _read_otherwise(self, images: Images, detections: Detections, truths: GroundTruths) -> None:
         """Compare some detections with truths as given, in other formats, and in the images before and after."""
@@ -162,8 +149,10 @@ class Mismatch:
                 f"detections fit the truths of {said} (mean best IoU {self._mean(*found):.2f}, with their own image "
                 f"{self._mean('detections', GIVEN):.2f}): count the image ids of both from the same number"
             ]
-        both, own, its = self.images["both"], self.images["detections"], self.images["truths"]
-        examples = " and ".join(f"{_listed(ids)} in the {name} only" for name, ids in self.examples.items() if ids)
+        both, own, its = self.images.counts.values()
+        examples = " and ".join(
+            f"{', '.join(map(repr, ids))} in the {name} only" for name, ids in self.images.examples.items() if ids
+        )
         if both and own > both and not listed:
             return [
                 f"only {both:,} of {both + own:,} images with detections have truths ({examples}): write the image ids "
@@ -225,7 +214,3 @@ class Mismatch:
         for (own, its), count in self._crossed.items() if isinstance(labels[0], int) else ():
             away[labels[its] - labels[own]] += count
         return max(away.values(), default=0) >= MOSTLY * crossed
-
-
-def _listed(ids: Sequence[Any]) -> str:
-    return ", ".join(map(repr, ids))

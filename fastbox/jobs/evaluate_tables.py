@@ -31,7 +31,6 @@ from fastbox.values.groups import values_of_rows
 
 __all__ = ["Read", "check_listed", "dropped", "further_columns", "has", "joined", "unfit"]
 
-common_images = deferred("fastbox.jobs.common_images")
 table_columns = deferred("fastbox.tables.columns")
 fragments = deferred("fastbox.tables.fragments")
 
@@ -198,9 +197,8 @@ def unfit(mismatch: Mismatch, classes: tuple[list[Any], list[Any]] | None, read:
 
     Classes of both sides are given if classes are kept apart. The text is empty if both sides fit.
     """
-    images, examples = mismatch.images, mismatch.examples
-    if read.listed is None and not images["both"] and images["detections"] and images["truths"]:
-        return f"expected images that both tables have, got none: {common_images.ids_of_both(examples, read.files)}"
+    if read.listed is None and mismatch.images.are_apart():
+        return f"expected images that both tables have, got none: {mismatch.images.ids_of_both(read.files)}"
     if classes is None:
         return ""
     told = bool(read.named) or any(isinstance(label, str) for label in classes[0])

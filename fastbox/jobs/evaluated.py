@@ -122,7 +122,7 @@ class Evaluated(Summarized):
         found = self.evaluation
         tables = {} if self.read is None else self.read.to_dict()
         counts = found.images, found.detections, found.truths
-        return Facts(*counts, found.invalid, found.mismatch.images, self.warnings, tables, found.of_federation)
+        return Facts(*counts, found.invalid, found.mismatch.images.counts, self.warnings, tables, found.of_federation)
 
     def _labels(self) -> tuple[list[Any], list[Any]]:
         return [None] if self.by is None else self.evaluation.models, self.evaluation.classes

@@ -18,9 +18,9 @@ from fastbox.boxes.found import frames, outline
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
+from fastbox.evaluation.common_images import CommonImages
 from fastbox.jobs.base import job
 from fastbox.jobs.checks import check_images, check_metrics, check_written
-from fastbox.jobs.common_images import CommonImages
 from fastbox.jobs.output import Output
 from fastbox.jobs.pairing import PAIR, Block, Question, blocks
 from fastbox.kernels.codes import PLAIN
@@ -224,8 +224,9 @@ def pairs(
                 values = _add(found, chunk, met, beta, paired)
                 output.write(_batch, chunk, met, values, boxes, schema)
             _count(found, chunk, paired)
-            if b is not None:
-                common.add(chunk)
+            if chunk.b is not None:
+                assert chunk.a.offsets is not None and chunk.b.offsets is not None
+                common.add(chunk.images, chunk.a.offsets, chunk.b.offsets)
             output.step(len(chunk.a) + (0 if chunk.b is None else len(chunk.b)))
         output.finish(found)
     if a.fragment is None:  # an image that one fragment lacks may be in another

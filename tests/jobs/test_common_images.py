@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastbox import InputWarning, Source, jobs
-from fastbox.jobs.common_images import CommonImages
+from fastbox.evaluation.common_images import CommonImages
 from fastbox.tables.stream import scan
 
 
@@ -58,11 +58,12 @@ def test_other_tables_are_not(tmp_path: Path, own: Any, its: Any) -> None:
 
 def test_an_image_of_a_later_chunk_counts(tmp_path: Path) -> None:
     detections, truths = write(tmp_path / "d.parquet", [1, 2, 9]), write(tmp_path / "t.parquet", [3, 4, 9])
-    common = CommonImages()
-    chunks = [*scan(Source(detections), Source(truths), rows=1)]
-    for chunk in chunks[:-1]:
-        common.add(chunk)
-    assert not common.found
-    assert common.examples == {"detections": [1, 2], "truths": [3, 4]}
-    common.add(chunks[-1])
-    assert common.found
+    parts = []
+    for chunk in scan(Source(detections), Source(truths), rows=1):
+        assert chunk.b is not None and chunk.a.offsets is not None and chunk.b.offsets is not None
+        parts.append(CommonImages())
+        parts[-1].add(chunk.images, chunk.a.offsets, chunk.b.offsets)
+    apart = sum(parts[:-1], CommonImages())
+    assert apart.are_apart()
+    assert apart.examples == {"detections": [1, 2], "truths": [3, 4]}
+    assert not (apart + parts[-1]).are_apart()
