@@ -1,4 +1,5 @@
-"""Transposes: boxes in rows, four numbers side by side, to and from columns, some at a time in vector registers.
+"""Transposes: boxes in rows, four numbers side by side, to and from columns, some at a time in vector registers; and a
+test of what registers hold.
 
 A loop over rows seldom compiles to such shuffles, and takes four times as long.
 """
@@ -33,6 +34,11 @@ def columns_to_rows(columns, at, rows, position):
     """Copy the numbers [at, at + WIDE) of four columns, row after row, to a vector from a position on."""
     for k in range(4):
         rows[position + k : position + 4 * WIDE : 4] = columns[k][at : at + WIDE]
+
+
+def all_within(lows, least, tops, most):
+    """Return whether none of WIDE numbers is below a least one, and none of WIDE others above a greatest one."""
+    return bool((lows >= least).all() and (tops <= most).all())
 
 
 def rows_to_lanes(first, row, columns, at):

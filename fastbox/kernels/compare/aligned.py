@@ -107,14 +107,14 @@ def aligned(beta, a, b, span, out):
     """Write the values of the rows of a span."""
     first, last = span
     rowwise = are_rows(*a[1:]), are_rows(*b[1:])
-    corners = (a[0] == XYXY) & (b[0] == XYXY) & rowwise[0] & rowwise[1] & (not ANGLES)
+    both = (a[0] == XYXY) & (b[0] == XYXY) & rowwise[0] & rowwise[1] & (not ANGLES)
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, ROWS), stack_columns(out, ROWS)
     angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
     side_a, side_b = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1)
     for begin in range(first, last, AT_ONCE):
         end = min(begin + AT_ONCE, last)
         whole = end - (end - begin) % WIDE
-        done = whole if corners and measure_corners(beta, a[1], b[1], begin, whole, out) else begin
+        done = whole if both and measure_corners(beta, a[1], b[1], begin, whole, out) else begin
         for s in range(done, end, ROWS):
             n = min(ROWS, end - s)
             read_rows(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)

@@ -17,7 +17,7 @@ from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import columns_to_corners
 
 ROWS = 64  # boxes read at a time
-AT_ONCE = 1024  # rows of corners that are measured before it is known whether all of their boxes are safe
+AT_ONCE = 256  # rows of corners that are measured before it is known whether all of their boxes are safe
 
 
 @inlined

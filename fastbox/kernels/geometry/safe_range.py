@@ -6,6 +6,7 @@ import numpy as np
 
 from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one
 from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.transpose import all_within
 from fastbox.kernels.geometry.formulas import Box, larger, smaller
 
 # A box is safe if on each axis the coordinate farthest from the origin is the origin or between these, in pixels: then
@@ -71,7 +72,5 @@ def start_ranges(tops, lows, zero):
 @inlined
 def are_safe(tops, lows, zero):
     """Return whether all boxes of all lanes are valid and safe."""
-    top, low = tops[0], lows[0]
-    for j in range(1, len(tops)):
-        top, low = larger(top, tops[j]), smaller(low, lows[j])
-    return all_safe(top, low, zero)
+    least, most = ordered_bits_less_one(type(zero)(LEAST)), ordered_bits(type(zero)(MOST))
+    return all_within(lows, least, tops, most)

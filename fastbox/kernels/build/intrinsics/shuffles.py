@@ -1,4 +1,4 @@
-"""Shuffles between rows and columns."""
+"""Shuffles between rows and columns, and a test of what registers hold."""
 
 from __future__ import annotations
 
@@ -92,6 +92,23 @@ def _columns_to_rows(typing, columns, at, rows, position):
 
 
 _ACROSS = [4 * place + row for row in range(4) for place in range(4)]
+
+
+@in_place_of(transpose.all_within)
+def _all_within(typing, lows, least, tops, most):
+    def emit(context, builder, signature, arguments):
+        kind, zero = signature.args[0], context.get_value_type(types.intp)(0)
+        every = _mask([0] * WIDE)
+        held = []
+        for sign, array, limit in ((">=", *arguments[:2]), ("<=", *arguments[2:])):
+            values = builder.load(_pointer(context, builder, kind, array, zero, WIDE), align=kind.dtype.bitwidth // 8)
+            empty = ir.Constant(values.type, ir.Undefined)
+            limits = builder.shuffle_vector(builder.insert_element(empty, limit, ir.IntType(32)(0)), empty, every)
+            held.append(builder.icmp_unsigned(sign, values, limits))
+        bits = builder.bitcast(builder.and_(*held), ir.IntType(WIDE))
+        return builder.icmp_unsigned("==", bits, bits.type(-1))
+
+    return types.boolean(lows, lows.dtype, tops, tops.dtype), emit
 
 
 @in_place_of(transpose.rows_to_lanes)
