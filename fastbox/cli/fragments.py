@@ -46,6 +46,9 @@ class Fragments:
 
     def run(self, job: Callable[..., Any], *tables: Any, out: str | None, **options: Any) -> Any:
         """Run a job: in fragments where an engine is named or the output is a folder, else at once."""
+        for name in ("boxes", "keep"):
+            if out is None and options.get(name):
+                raise InputError(f"expected a file to write with --{name}, got none: name one with -o OUT")
         given = {name for name in ("address", "rows", "log") if getattr(self, name) is not None}
         if self.engine is None and not _is_folder(out):
             if given or self.overwrite:

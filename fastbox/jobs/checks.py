@@ -11,20 +11,12 @@ from fastbox._lazy import deferred
 from fastbox.arrow.arrays import id_kind, is_flag, is_number
 from fastbox.arrow.layouts import BoxColumns
 from fastbox.boxes.found import boxes_of_columns
-from fastbox.errors import InputError, advice
+from fastbox.errors import InputError
 from fastbox.evaluation.params import Params
 from fastbox.ops.geometry import geometry_of
 from fastbox.tables.source import Plan
 
-__all__ = [
-    "check_flags",
-    "check_images",
-    "check_labels",
-    "check_metrics",
-    "check_numbers",
-    "check_written",
-    "matched_geometry",
-]
+__all__ = ["check_flags", "check_images", "check_labels", "check_metrics", "check_numbers", "matched_geometry"]
 
 ops_checks = deferred("fastbox.ops.checks")
 
@@ -86,11 +78,3 @@ def check_labels(plan: Plan, *names: str | None) -> None:
     """Refuse columns that can't tell classes, models or boxes apart; None names no column."""
     for name in filter(None, names):
         id_kind(plan.columns.field(name).type, name, plan.files[0])
-
-
-def check_written(out: object, **options: object) -> None:
-    """Refuse options for the file to write, by their names, where no file is written."""
-    for name, value in options.items():
-        if out is None and value:
-            how, where = advice(f"--{name}", f"{name}="), advice("-o OUT", "out=")
-            raise InputError(f"expected a file to write with {how}, got none: name one with {where}")

@@ -21,7 +21,7 @@ from fastbox.boxes.found import frames, outline, to_boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import job
-from fastbox.jobs.checks import check_metrics, check_written
+from fastbox.jobs.checks import check_metrics
 from fastbox.jobs.output import Output
 from fastbox.losses import LossAndGrad
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
@@ -194,7 +194,6 @@ def measure(
     kept = [name for name in (schema.names if keep is None else dict.fromkeys(keep)) if name not in new]
     for name in kept:
         require(schema, name, files[0])
-    check_written(out, keep=keep)
     image = None if pictures is None else _image_column(schema.names, files[0])
     shown = () if image is None else (image,)
     read = dict.fromkeys([*pred_at.names, *target_at.names, *shown, *(kept if out is not None else ())])

@@ -17,7 +17,7 @@ from fastbox.boxes.container import Boxes
 from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError
 from fastbox.jobs.base import job
-from fastbox.jobs.checks import check_images, check_labels, check_numbers, check_written
+from fastbox.jobs.checks import check_images, check_labels, check_numbers
 from fastbox.jobs.output import Output
 from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
@@ -159,7 +159,6 @@ def nms(
     written = list(names if keep is None else dict.fromkeys(keep))
     source = Source.carrying(source, *written, score_column, label)
     planned = _checked(plan(source), score_column, label, soft is not None)
-    check_written(out, keep=keep)
     suppress = _suppression(soft, iou_threshold, sigma, least)
     suppress(Boxes([]), np.zeros(0), None)  # invalid options are refused before a file is made
     if not planned.boxes.rotated:

@@ -20,7 +20,7 @@ from fastbox.datasets.as_source import Given
 from fastbox.errors import InputError, advice
 from fastbox.evaluation.common_images import CommonImages
 from fastbox.jobs.base import job
-from fastbox.jobs.checks import check_images, check_metrics, check_written
+from fastbox.jobs.checks import check_images, check_metrics
 from fastbox.jobs.output import Output
 from fastbox.jobs.pairing import PAIR, Block, Question, blocks
 from fastbox.kernels.codes import PLAIN
@@ -199,7 +199,6 @@ def pairs(
     b = None if truths is None else Source.carrying(truths, label)
     plans = plans_of(*(source for source in (a, b) if source is not None))
     check_images(plans, "pairs are sought")
-    check_written(out, keep=keep, boxes=boxes)
     geometry = check_metrics(asked.metrics, *(own.boxes for own in plans))
     if label is not None:
         joined = joined_classes([found.files for found in plans], kind_of_classes(plans, label))

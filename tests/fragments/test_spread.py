@@ -26,9 +26,8 @@ from fastbox.fragments.run import spread
 def test_parts_hold_what_one_file_does(name: str, tables: dict[str, Path], tmp_path: Path) -> None:
     job, inputs, options = JOBS[name]
     given = [tables[table] for table in inputs]
-    kept: dict[str, Any] = {"keep": ["score"]} if name == "pairs" else {}
-    whole = job(*given, out=tmp_path / "whole.parquet", **options, **kept)
-    found = spread(job, *given, out=tmp_path / "parts", fragment_rows=100, **options, **kept)
+    whole = job(*given, out=tmp_path / "whole.parquet", **options)
+    found = spread(job, *given, out=tmp_path / "parts", fragment_rows=100, **options)
     assert len(list((tmp_path / "parts").iterdir())) > 2
     parts, rows = table_of(tmp_path / "parts"), table_of(tmp_path / "whole.parquet")
     assert parts.schema.equals(rows.schema)

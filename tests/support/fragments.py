@@ -20,7 +20,7 @@ ANCHORS = {"anchors": AnchorGrid.preset("retinanet"), "resize": Resize("none", 3
 
 JOBS: dict[str, tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]] = {
     "measure": (jobs.measure, ("pairs",), {"metrics": ["iou", "giou_loss"], "grad": True}),
-    "pairs": (jobs.pairs, ("detections", "truths"), {"threshold": 0.1, "metrics": ["iou", "giou"]}),
+    "pairs": (jobs.pairs, ("detections", "truths"), {"threshold": 0.1, "metrics": ["iou", "giou"], "keep": ["score"]}),
     "pairs of one table": (jobs.pairs, ("truths",), {"threshold": 0.1, "class_agnostic": False}),
     "nms": (jobs.nms, ("detections",), {"iou_threshold": 0.3}),
     "assign": (jobs.assign, ("truths",), ANCHORS | {"class_column": "category_id"}),
