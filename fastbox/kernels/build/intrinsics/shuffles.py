@@ -51,47 +51,81 @@ def _transposed(builder, vectors):
     return [both(p, q, *places) for p, q in ((x, z), (y, w)) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
 
 
-@in_place_of(transpose.rows_to_columns)
-def _rows_to_columns(typing, first, row, columns, at):
-    def emit(context, builder, signature, arguments):
-        first_type, _, columns_type, _ = signature.args
-        size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
-        rows = []
-        for k in range(WIDE):
-            begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
-            rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, 4), align=size))
-        apart = [_joined(builder, rows[k::4]) for k in range(4)]
-        for k, column in enumerate(_transposed(builder, apart)):
-            array = builder.extract_value(arguments[2], k)
-            builder.store(column, _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE), align=size)
-        return context.get_dummy_value()
+def _into_columns(wide):
+    """Type and write a copy of WIDE rows to columns, read `wide` numbers at a time: in order, or that of lanes."""
 
-    return types.void(first, types.intp, columns, types.intp), emit
+    def typed(typing, first, row, columns, at):
+        def emit(context, builder, signature, arguments):
+            first_type, _, columns_type, _ = signature.args
+            size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
+            rows = []
+            for k in range(0, WIDE, wide // 4):
+                begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
+                rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, wide), align=size))
+            apart = [_joined(builder, rows[k::4]) for k in range(4)]
+            for k, column in enumerate(_transposed(builder, apart)):
+                array = builder.extract_value(arguments[2], k)
+                place = _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE)
+                builder.store(column, place, align=size)
+            return context.get_dummy_value()
+
+        return types.void(first, types.intp, columns, types.intp), emit
+
+    return typed
 
 
-@in_place_of(transpose.columns_to_rows)
-def _columns_to_rows(typing, columns, at, rows, position):
-    def emit(context, builder, signature, arguments):
-        columns_type, _, rows_type, _ = signature.args
-        size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
-        loaded = []
-        at, position = arguments[1], arguments[3]
-        for k in range(4):
-            array = builder.extract_value(arguments[0], k)
-            place = _pointer(context, builder, columns_type.dtype, array, at, WIDE)
-            loaded.append(builder.load(place, align=size))
-        apart = _transposed(builder, loaded)
-        for row in range(0, WIDE, 4):
-            quarter = _mask(range(row, row + 4))
-            values = _joined(builder, [builder.shuffle_vector(four, four, quarter) for four in apart])
-            begin = builder.add(position, position.type(4 * row))
-            builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, 16), align=size)
-        return context.get_dummy_value()
+in_place_of(transpose.rows_to_columns)(_into_columns(4))
+in_place_of(transpose.rows_to_lanes)(_into_columns(WIDE))
 
-    return types.void(columns, types.intp, rows, types.intp), emit
 
+def _into_rows(ordered):
+    """Type and write a copy of WIDE numbers of four columns to rows, from columns in order or in that of lanes."""
+
+    def typed(typing, columns, at, rows, position):
+        def emit(context, builder, signature, arguments):
+            columns_type, _, rows_type, _ = signature.args
+            size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
+            at, position = arguments[1], arguments[3]
+            loaded = []
+            for k in range(4):
+                array = builder.extract_value(arguments[0], k)
+                place = _pointer(context, builder, columns_type.dtype, array, at, WIDE)
+                loaded.append(builder.load(place, align=size))
+            apart = _transposed(builder, loaded)
+            for k in range(4):
+                quarter = _mask(range(4 * k, 4 * k + 4))
+                values = (
+                    _joined(builder, [builder.shuffle_vector(four, four, quarter) for four in apart])
+                    if ordered
+                    else apart[k]
+                )
+                begin = builder.add(position, position.type(WIDE * k))
+                builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, WIDE), align=size)
+            return context.get_dummy_value()
+
+        return types.void(columns, types.intp, rows, types.intp), emit
+
+    return typed
+
+
+in_place_of(transpose.columns_to_rows)(_into_rows(True))
+in_place_of(transpose.lanes_to_rows)(_into_rows(False))
 
 _ACROSS = [4 * place + row for row in range(4) for place in range(4)]
+
+
+@in_place_of(transpose.lanes_to_vector)
+def _lanes_to_vector(typing, values, at, out, position):
+    def emit(context, builder, signature, arguments):
+        values_type, _, out_type, _ = signature.args
+        size = context.get_abi_sizeof(context.get_data_type(out_type.dtype))
+        given = _pointer(context, builder, values_type, arguments[0], arguments[1], WIDE)
+        lanes = builder.load(given, align=size)
+        place = _pointer(context, builder, out_type, arguments[2], arguments[3], WIDE)
+        builder.store(builder.shuffle_vector(lanes, lanes, _mask(_ACROSS)), place, align=size)
+        return context.get_dummy_value()
+
+    return types.void(values, types.intp, out, types.intp), emit
 
 
 @in_place_of(transpose.all_within)
@@ -109,52 +143,3 @@ def _all_within(typing, lows, least, tops, most):
         return builder.icmp_unsigned("==", bits, bits.type(-1))
 
     return types.boolean(lows, lows.dtype, tops, tops.dtype), emit
-
-
-@in_place_of(transpose.rows_to_lanes)
-def _rows_to_lanes(typing, first, row, columns, at):
-    def emit(context, builder, signature, arguments):
-        first_type, _, columns_type, _ = signature.args
-        size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
-        rows = []
-        for k in range(0, WIDE, 4):
-            begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
-            rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, WIDE), align=size))
-        for k, column in enumerate(_transposed(builder, rows)):
-            array = builder.extract_value(arguments[2], k)
-            builder.store(column, _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE), align=size)
-        return context.get_dummy_value()
-
-    return types.void(first, types.intp, columns, types.intp), emit
-
-
-@in_place_of(transpose.lanes_to_vector)
-def _lanes_to_vector(typing, values, at, out, position):
-    def emit(context, builder, signature, arguments):
-        values_type, _, out_type, _ = signature.args
-        size = context.get_abi_sizeof(context.get_data_type(out_type.dtype))
-        given = _pointer(context, builder, values_type, arguments[0], arguments[1], WIDE)
-        lanes = builder.load(given, align=size)
-        place = _pointer(context, builder, out_type, arguments[2], arguments[3], WIDE)
-        builder.store(builder.shuffle_vector(lanes, lanes, _mask(_ACROSS)), place, align=size)
-        return context.get_dummy_value()
-
-    return types.void(values, types.intp, out, types.intp), emit
-
-
-@in_place_of(transpose.lanes_to_rows)
-def _lanes_to_rows(typing, columns, at, rows, position):
-    def emit(context, builder, signature, arguments):
-        columns_type, _, rows_type, _ = signature.args
-        size = context.get_abi_sizeof(context.get_data_type(rows_type.dtype))
-        at, position = arguments[1], arguments[3]
-        lanes = []
-        for k in range(4):
-            array = builder.extract_value(arguments[0], k)
-            lanes.append(builder.load(_pointer(context, builder, columns_type.dtype, array, at, WIDE), align=size))
-        for k, values in enumerate(_transposed(builder, lanes)):
-            begin = builder.add(position, position.type(WIDE * k))
-            builder.store(values, _pointer(context, builder, rows_type, arguments[2], begin, WIDE), align=size)
-        return context.get_dummy_value()
-
-    return types.void(columns, types.intp, rows, types.intp), emit
