@@ -231,13 +231,12 @@ def _call(function: Callable[..., Any], *given: Any) -> Any:
 
 
 def run_blocks(
-    kernel: Callable[..., object], given: tuple[Any, ...], out: Any, n: int, whole: int, smallest: int
-) -> None:
+    kernel: Callable[..., R], given: tuple[Any, ...], out: Any, n: int, whole: int, smallest: int
+) -> list[R]:
     """Call kernel(*given, span, out), as :func:`run` does, for each span that :func:`blocks` cuts n items into."""
     if 0 < n < 2 * smallest:
-        kernel(*given, (0, n), out)
-    else:
-        run(kernel, [(*given, span, out) for span in blocks(n, whole, smallest)])
+        return [kernel(*given, (0, n), out)]
+    return run(kernel, [(*given, span, out) for span in blocks(n, whole, smallest)])
 
 
 def together(tasks: Sequence[Callable[[], R]]) -> list[R]:

@@ -13,10 +13,9 @@ from fastbox.ops.checks import output
 from fastbox.values.formats import are_corners
 from fastbox.values.numbers import FLOAT32_MOST
 
-__all__ = ["aligned_values", "leaders", "reaching", "values_of"]
+__all__ = ["are_plain", "leaders", "reaching", "values_of"]
 
 PAIRS = 8192  # of a matrix up to which one call is faster than preparing tiles, images and threads; if searched, half
-MOST_ROWS = 65_536  # of aligned rows, up to which one thread takes as long as two and what prepares a call for them
 
 
 def values_of(
@@ -26,26 +25,14 @@ def values_of(
 
     Inverted boxes are left to the caller, which may have to warn.
     """
-    if not _plain(a, b, metric, beta) or len(a) * len(b) > PAIRS >> searched:
+    if not are_plain(a, b, metric, beta) or len(a) * len(b) > PAIRS >> searched:
         return None
     out = output(out, (len(a), len(b)), a.dtype, inputs=(a, b))
     kernel = parallel.kernel("compare.few", "FEW", a.dtype, metric)
     return out if kernel(beta, a, b, out.reshape(-1)) else None
 
 
-def aligned_values(a: Any, b: Any, metric: str, beta: float, *, out: NDArray[Any] | None = None) -> NDArray[Any] | None:
-    """Return the values of aligned rows; None where the caller must check more.
-
-    Inverted boxes are left to the caller, which may have to warn, and so are boxes of extreme size.
-    """
-    if not _plain(a, b, metric, beta) or not len(a) == len(b) <= MOST_ROWS:
-        return None
-    out = output(out, (len(a),), a.dtype, inputs=(a, b))
-    kernel = parallel.kernel("compare.aligned", "CORNERS", a.dtype, metric)
-    return out if kernel(beta, a, b, out) else None
-
-
-def _plain(a: Any, b: Any, metric: str, beta: float) -> bool:
+def are_plain(a: Any, b: Any, metric: str, beta: float) -> bool:
     """Tell whether nothing has to be converted or refused: float arrays of one dtype, and a metric by its name."""
     return (
         are_corners(a)

@@ -26,6 +26,7 @@ _OF_PLAIN = {  # the others are in modules with the name of the geometry, in the
     "ALIGNED": ("compare.aligned", "ALIGNED"),
     "BEST": ("compare.dense", "BEST"),
     "BUILD": ("compare.cell_index", "BUILD"),
+    "CORNERS": ("compare.aligned", "CORNERS"),
     "HISTOGRAM": ("compare.histogram", "HISTOGRAM"),
     "INDEXED_BEST": ("compare.indexed", "BEST"),
     "INDEXED_PAIRS": ("compare.indexed", "PAIRS"),

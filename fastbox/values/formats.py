@@ -27,6 +27,7 @@ __all__ = [
     "looks_like_sizes",
     "one_nan",
     "promoted",
+    "rows_of",
     "sides_of",
 ]
 
@@ -135,6 +136,16 @@ def columns_of(array: NDArray[Any]) -> Columns:
     """Return views of the columns of an array of shape (n, 4): rows of its transpose, which NumPy finds faster."""
     turned = array.T
     return turned[0], turned[1], turned[2], turned[3]
+
+
+def rows_of(columns: Columns) -> NDArray[Any] | None:
+    """Return the array of shape (n, 4) whose rows lie in one block and whose columns these are, if there is one."""
+    first, size = columns[0], columns[0].itemsize
+    start = first.ctypes.data
+    for k, column in enumerate(columns):
+        if column.strides != (4 * size,) or column.ctypes.data != start + k * size or column.dtype != first.dtype:
+            return None
+    return np.lib.stride_tricks.as_strided(first, (len(first), 4), (4 * size, size), writeable=False)
 
 
 def _are_sets(values: Any) -> bool:

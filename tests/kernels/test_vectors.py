@@ -8,16 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastbox.kernels.compare.aligned import ALIGNED
+from fastbox.kernels.compare.aligned import ALIGNED, CORNERS
 from fastbox.kernels.loss.overlap import OVERLAP_LOSSES
 
-KERNELS = {"aligned": ALIGNED, "losses": OVERLAP_LOSSES}
+KERNELS = {"aligned": ALIGNED, "corners": CORNERS, "losses": OVERLAP_LOSSES}
 
 
 @pytest.mark.compiler
 @pytest.mark.jit
 @pytest.mark.parametrize(
-    ("kernel", "metric"), [("aligned", "giou"), ("aligned", "smooth_l1"), ("losses", "giou"), ("losses", "ciou")]
+    ("kernel", "metric"),
+    [
+        ("aligned", "giou"),
+        ("aligned", "smooth_l1"),
+        ("corners", "giou"),
+        ("corners", "ciou"),
+        ("losses", "giou"),
+        ("losses", "ciou"),
+    ],
 )
 def test_several_boxes_are_divided_at_once(monkeypatch: pytest.MonkeyPatch, kernel: str, metric: str) -> None:
     from fastbox.kernels.build import compiler

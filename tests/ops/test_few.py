@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from reference import METRICS
-from strategies import EXTREME, INVALID, VALID, laid_out, layouts, metrics, some_boxes, two
+from strategies import EXTREME, INVALID, LAYOUTS, VALID, laid_out, layouts, metrics, some_boxes, two
 from support.floats import FLOATS
 
 import fastbox
@@ -20,6 +21,7 @@ from fastbox import Boxes, FormatWarning
 from fastbox.kernels.build.transpose import WIDE
 from fastbox.kernels.geometry.read_rows import AT_ONCE, ROWS
 from fastbox.ops import few
+from fastbox.ops.search import ALIGNED_ROWS
 
 KINDS = (*VALID * 2, *EXTREME, *INVALID)
 THRESHOLDS = [-np.inf, -0.5, -0.0, 0.0, 0.25, 0.5, 1, np.float32(0.3), 1e300, np.inf]
@@ -86,10 +88,20 @@ def test_aligned_rows_have_the_values_of_columns(metric: str, dtype: Any, n: int
     a, b = some_boxes(n, dtype, 3, exact=False), some_boxes(n, dtype, 4, exact=False)
     columns = Boxes(np.asfortranarray(a)), Boxes(np.asfortranarray(b))
     wanted = fastbox.aligned(*columns, metric=metric)
-    found = few.aligned_values(a, b, metric, 1.0)
-    assert found is not None
-    same(found, wanted)
-    same(fastbox.aligned(Boxes(a), Boxes(b), metric=metric), wanted)
+    for one, other in [*itertools.product(LAYOUTS, LAYOUTS[:1]), *((layout, layout) for layout in LAYOUTS)]:
+        same(fastbox.aligned(laid_out(a, one), laid_out(b, other), metric=metric), wanted)
+        same(fastbox.aligned(Boxes(laid_out(a, one)), Boxes(laid_out(b, other)), metric=metric), wanted)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_many_aligned_rows_have_the_values_of_columns(layout: str) -> None:
+    n = 2 * ALIGNED_ROWS + 77  # several spans
+    a, b = some_boxes(n, np.float32, 3, bad=1e-4), some_boxes(n, np.float32, 4)
+    a[[5, n // 2, n - 1], 2] = np.nan, 1e30, np.inf
+    wanted = fastbox.aligned(Boxes(np.asfortranarray(a)), Boxes(np.asfortranarray(b)), metric="giou")
+    same(fastbox.aligned(laid_out(a, layout), b, metric="giou"), wanted)
+    same(fastbox.aligned(a, Boxes(laid_out(b, layout)), metric="giou"), wanted)
 
 
 @pytest.mark.jit
@@ -101,7 +113,6 @@ def test_one_box_of_another_size_changes_no_other_value(side: int, row: int, bad
         sets = some_boxes(2 * WIDE + 3, np.float32, 3), some_boxes(2 * WIDE + 3, np.float32, 4)
         before = fastbox.aligned(*sets, metric=metric)
         sets[side][row] = bad
-        assert few.aligned_values(*sets, metric, 1.0) is None
         found = fastbox.aligned(*sets, metric=metric)
         same(found, fastbox.aligned(*(Boxes(np.asfortranarray(one)) for one in sets), metric=metric))
         same(np.delete(found, row), np.delete(before, row))
@@ -136,9 +147,6 @@ def test_many_aligned_rows_that_look_like_sizes_are_warned_of() -> None:
 def test_more_is_for_the_other_kernels() -> None:
     a = some_boxes(few.PAIRS + 1, np.float32)
     assert few.values_of(a, a[:1], "iou", 1.0) is None
-    a = some_boxes(few.MOST_ROWS + 1, np.float32)
-    assert few.aligned_values(a, a, "iou", 1.0) is None
-    assert few.aligned_values(a[1:], a[1:], "iou", 1.0) is not None
 
 
 def unusual() -> dict[str, Any]:
@@ -164,9 +172,8 @@ def unusual() -> dict[str, Any]:
 @pytest.mark.parametrize("which", unusual())
 def test_anything_unusual_is_for_the_checks(which: str) -> None:
     boxes, other = some_boxes(3, np.float32), unusual()[which]
-    for values in (few.values_of, few.aligned_values):
-        assert values(boxes, other, "iou", 1.0) is None
-        assert values(other, boxes, "iou", 1.0) is None
+    assert few.values_of(boxes, other, "iou", 1.0) is None
+    assert few.values_of(other, boxes, "iou", 1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -175,8 +182,7 @@ def test_anything_unusual_is_for_the_checks(which: str) -> None:
 )
 def test_unusual_options_are_for_the_checks(metric: Any, beta: Any) -> None:
     boxes = some_boxes(3, np.float32)
-    for values in (few.values_of, few.aligned_values):
-        assert values(boxes, boxes, metric, beta) is None
+    assert few.values_of(boxes, boxes, metric, beta) is None
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,12 @@ def are_rows(p, q, r, s):
     return apart == 0
 
 
+@device
+def is_block(rows):
+    """Return whether an array of rows of four numbers lies in one block of memory, row after row."""
+    return (rows.strides[0] == 4 * rows.itemsize) & (rows.strides[1] == rows.itemsize)
+
+
 def rows_to_columns(first, row, columns, at):
     """Copy rows [row, row + WIDE) to four columns from a place on, given the column of their first numbers."""
     four = np.lib.stride_tricks.as_strided(first[row:], (WIDE, 4), (first.strides[0], first.itemsize))

@@ -1,16 +1,16 @@
-"""The value of row i of one collection with row i of the other."""
+"""The value of row i of one collection with row i of the other: of columns, and of arrays of corners."""
 
 from __future__ import annotations
 
 from fastbox.kernels.build import types
 from fastbox.kernels.build.bits import ordered_view
-from fastbox.kernels.build.device import inlined, rebound
+from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.stack import stack_array, stack_columns, stack_tile
-from fastbox.kernels.build.transpose import WIDE, are_rows, lanes_to_vector, rows_to_lanes
+from fastbox.kernels.build.transpose import WIDE, are_rows, is_block, lanes_to_vector, rows_to_lanes
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
-from fastbox.kernels.codes import XYXY
 from fastbox.kernels.compare.measure import with_loops
+from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
@@ -80,57 +80,77 @@ def measure_corners_with_angles(beta, a, b, first, last, out):
     return found
 
 
-def corners(beta, a, b, out):
-    """Write the values of the rows of two arrays of corners; return whether all boxes are valid and safe.
+@device
+def copy_rows(corners, first, n, tile, filled):
+    """Copy n rows of corners of any strides to a tile; points at the origin fill it up."""
+    zero = tile.dtype.type(0)
+    for j in range(n):
+        for k in range(4):
+            tile[j, k] = corners[first + j, k]
+    for j in range(n, filled):
+        for k in range(4):
+            tile[j, k] = zero
 
-    If not, no value is right.
+
+def box_of(corners, row):
+    """Return a row of corners as a box, with its angle if the metric compares angles."""
+    x0, y0, x1, y1 = corners[row, 0], corners[row, 1], corners[row, 2], corners[row, 3]
+    return box(x0, y0, x1, y1, aspect(x1 - x0, y1 - y0) if ANGLES else x0)
+
+
+def corners(beta, a, b, span, out):
+    """Write the values of the rows of a span of two arrays of corners; return whether all boxes are valid and safe.
+
+    Where some are not, the rows are measured again WIDE at a time, so that one such box costs little.
     """
-    n, zero = len(out), out.dtype.type(0)
-    if n < WIDE:
-        tile_a, tile_b, values = stack_tile(out, WIDE, 4), stack_tile(out, WIDE, 4), stack_array(out, WIDE)
-        for i in range(WIDE):
-            for k in range(4):
-                tile_a[i, k] = a[i, k] if i < n else zero
-                tile_b[i, k] = b[i, k] if i < n else zero
-        found = measure_corners(beta, tile_a, tile_b, 0, WIDE, values)
-        for i in range(n):
-            out[i] = values[i]
-        return found
-    found = True
-    for rest in range(2):  # it overlaps the rows before
-        first, last = (n - WIDE, n) if rest else (0, n - n % WIDE)
-        found &= measure_corners(beta, a, b, first, last, out)
-    return found
+    first, last = span
+    tile_a, tile_b, values = stack_tile(out, ROWS, 4), stack_tile(out, ROWS, 4), stack_array(out, ROWS)
+    in_block = is_block(a) & is_block(b)
+    begin, bad = first, first  # rows before `bad` are measured again
+    while begin < last:
+        end = min(begin + (WIDE if begin < bad else AT_ONCE), last)
+        whole = end - (end - begin) % WIDE if in_block else begin
+        safe = measure_corners(beta, a, b, begin, whole, out)
+        for s in range(whole, end, ROWS):
+            n = min(ROWS, end - s)
+            filled = (n + WIDE - 1) // WIDE * WIDE
+            copy_rows(a, s, n, tile_a, filled)
+            copy_rows(b, s, n, tile_b, filled)
+            safe &= measure_corners(beta, tile_a, tile_b, 0, filled, values)
+            for j in range(n):
+                out[s + j] = values[j]
+        if safe or begin < bad:
+            for i in range(begin, begin if safe else end):
+                out[i] = robust(box_of(a, i), box_of(b, i), beta)
+            begin = end
+        else:
+            bad = end
+    return bad == first
 
 
 def aligned(beta, a, b, span, out):
-    """Write the values of the rows of a span."""
+    """Write the values of the rows of a span of two sets of columns."""
     first, last = span
     rowwise = are_rows(*a[1:]), are_rows(*b[1:])
-    both = (a[0] == XYXY) & (b[0] == XYXY) & rowwise[0] & rowwise[1] & (not ANGLES)
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, ROWS), stack_columns(out, ROWS)
     angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
     side_a, side_b = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1)
-    for begin in range(first, last, AT_ONCE):
-        end = min(begin + AT_ONCE, last)
-        whole = end - (end - begin) % WIDE
-        done = whole if both and measure_corners(beta, a[1], b[1], begin, whole, out) else begin
-        for s in range(done, end, ROWS):
-            n = min(ROWS, end - s)
-            read_rows(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)
-            read_rows(b, rowwise[1], s, n, bx0, by0, bx1, by1)
-            if not measure_columns(beta, side_a, side_b, angle_a, angle_b, values):
-                for j in range(n):
-                    one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
-                    values[j] = robust(one, box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
-            write_values(values, n, out, s)
+    for s in range(first, last, ROWS):
+        n = min(ROWS, last - s)
+        read_rows(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)
+        read_rows(b, rowwise[1], s, n, bx0, by0, bx1, by1)
+        if not measure_columns(beta, side_a, side_b, angle_a, angle_b, values):
+            for j in range(n):
+                one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+                values[j] = robust(one, box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
+        write_values(values, n, out, s)
 
 
 _MEASURED = {False: measure_corners, True: measure_corners_with_angles}
-_BOUND = with_loops(METRICS, measure_columns, compiled=inlined)
+_BOUND = with_loops(with_loops(METRICS, box_of), measure_columns, compiled=inlined)
 BOUND = {
     name: {**names, "measure_corners": inlined(rebound(_MEASURED[names["ANGLES"]], names, name))}
     for name, names in _BOUND.items()
 }
 ALIGNED = Kernel(aligned, lambda t: types.void(t, side(t), side(t), group(i8, i8), vector(t)), BOUND)
-CORNERS = Kernel(corners, lambda t: types.boolean(t, readonly(t, 2), readonly(t, 2), vector(t)), BOUND)
+CORNERS = Kernel(corners, lambda t: types.boolean(t, readonly(t, 2), readonly(t, 2), group(i8, i8), vector(t)), BOUND)
