@@ -24,6 +24,15 @@ def are_rows(p, q, r, s):
 
 
 @device
+def are_whole(p, q, r, s):
+    """Return whether each of four columns lies in one block of memory."""
+    apart = p.strides[0] - p.itemsize
+    for stride in (q.strides[0], r.strides[0], s.strides[0]):
+        apart |= stride - p.itemsize
+    return apart == 0
+
+
+@device
 def is_block(rows):
     """Return whether an array of rows of four numbers lies in one block of memory, row after row."""
     return (rows.strides[0] == 4 * rows.itemsize) & (rows.strides[1] == rows.itemsize)

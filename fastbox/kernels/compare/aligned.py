@@ -7,14 +7,22 @@ from fastbox.kernels.build.bits import ordered_view
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.stack import stack_array, stack_columns, stack_tile
-from fastbox.kernels.build.transpose import WIDE, are_rows, is_block, lanes_to_vector, rows_to_lanes
+from fastbox.kernels.build.transpose import WIDE, is_block, lanes_to_vector, rows_to_lanes
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.compare.measure import with_loops
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
-from fastbox.kernels.geometry.read_rows import AT_ONCE, ROWS, column_angles, plain_box, read_rows, write_values
+from fastbox.kernels.geometry.read_rows import (
+    AT_ONCE,
+    ROWS,
+    column_angles,
+    layout_of,
+    plain_box,
+    read_rows,
+    write_values,
+)
 from fastbox.kernels.geometry.safe_range import all_safe, are_safe, box, empty_range, start_ranges, widen_range
 
 # Kernel binds this anew for each metric; here it is iou's.
@@ -131,14 +139,14 @@ def corners(beta, a, b, span, out):
 def aligned(beta, a, b, span, out):
     """Write the values of the rows of a span of two sets of columns."""
     first, last = span
-    rowwise = are_rows(*a[1:]), are_rows(*b[1:])
+    layouts = layout_of(a), layout_of(b)
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, ROWS), stack_columns(out, ROWS)
     angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
     side_a, side_b = (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1)
     for s in range(first, last, ROWS):
         n = min(ROWS, last - s)
-        read_rows(a, rowwise[0], s, n, ax0, ay0, ax1, ay1)
-        read_rows(b, rowwise[1], s, n, bx0, by0, bx1, by1)
+        read_rows(a, layouts[0], s, n, ax0, ay0, ax1, ay1)
+        read_rows(b, layouts[1], s, n, bx0, by0, bx1, by1)
         if not measure_columns(beta, side_a, side_b, angle_a, angle_b, values):
             for j in range(n):
                 one = box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])

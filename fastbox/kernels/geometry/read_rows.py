@@ -11,23 +11,39 @@ import numpy as np
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.nontemporal import copy_line, per_line
 from fastbox.kernels.build.stack import stack_array
-from fastbox.kernels.build.transpose import WIDE, rows_to_columns
+from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect, is_single, rest_of_turn, turned
 from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import columns_to_corners
 
 ROWS = 64  # boxes read at a time
+APART, IN_ROWS, IN_COLUMNS = 0, 1, 2  # how the four columns of boxes lie in memory
 AT_ONCE = 256  # rows of corners that are measured before it is known whether all of their boxes are safe
 
 
+@device
+def layout_of(boxes):
+    """Return how the columns of boxes lie in memory, as :func:`read_rows` takes it."""
+    _, p, q, r, s = boxes
+    if are_rows(p, q, r, s):
+        return IN_ROWS
+    return IN_COLUMNS if are_whole(p, q, r, s) else APART
+
+
 @inlined
-def read_rows(boxes, rowwise, first, n, x0, y0, x1, y1):
+def read_rows(boxes, layout, first, n, x0, y0, x1, y1):
     """Read n boxes from a row on as columns of corners; points at the origin fill the columns up."""
     arrangement, p, q, r, s = boxes
     zero = x0.dtype.type(0)
-    if rowwise and n == ROWS:
+    if n == ROWS and layout == IN_ROWS:
         for j in range(0, ROWS, WIDE):
             rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
+    elif n == ROWS and layout == IN_COLUMNS:
+        for j in range(0, ROWS, per_line(x0)):
+            copy_line(x0, j, p, first + j)
+            copy_line(y0, j, q, first + j)
+            copy_line(x1, j, r, first + j)
+            copy_line(y1, j, s, first + j)
     else:
         for j in range(n):
             k = np.uint64(first + j)
