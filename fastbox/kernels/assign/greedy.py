@@ -19,6 +19,7 @@ from fastbox.kernels.compare.measure import (
     screen_terms,
     whole_vectors,
 )
+from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.extremes import iof_of
 from fastbox.kernels.geometry.formulas import iof
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
@@ -40,7 +41,7 @@ def greedy(detections, truths, limits, span, outputs):
     (a, starts_a, order, classes_a), (b, starts_b, classes_b, crowd) = detections, truths
     (least, below), (first, last), (matches, values) = limits, span, outputs
     T = values.dtype.type
-    eps = T(np.finfo(values.dtype).eps)
+    eps = epsilon(T(0))
     none = T(0)
     most_a, most_b = np.int64(0), np.int64(0)
     for g in range(first, last):

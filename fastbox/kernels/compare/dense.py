@@ -29,14 +29,14 @@ from fastbox.kernels.compare.lanes import (
 from fastbox.kernels.compare.measure import (
     BLOCK,
     ROWS,
+    TILE_COLS,
     TINY,
     VALUES,
     better,
-    doubled,
     emit_pair,
     empty_pairs,
-    empty_tile_a,
     empty_tile_b,
+    grown,
     like_tiles,
     measure_above,
     measure_extremes,
@@ -44,6 +44,7 @@ from fastbox.kernels.compare.measure import (
     screen_terms,
     whole_vectors,
 )
+from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
@@ -65,7 +66,7 @@ def best(beta, sides, images, span, outputs):
     (a, b), (starts_a, starts_b, skip), (g, first, last) = sides, images, span
     values, indices = outputs
     T = values.dtype.type
-    eps = T(np.finfo(values.dtype).eps)
+    eps = epsilon(T(0))
     worst, nan = T(np.inf) if DISTANCE else T(-np.inf), T(np.nan)
     zero, tiny, none = T(0), T(TINY), T(-1)
     lanes, tile_b = stack_tile(values, 10, LANES), empty_tile_b(values.dtype, 0)
@@ -128,10 +129,10 @@ def top(beta, sides, images, span, outputs):
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     values, indices = outputs
     T = values.dtype.type
-    eps = T(np.finfo(values.dtype).eps)
+    eps = epsilon(T(0))
     worst = T(np.inf) if DISTANCE else T(-np.inf)
     k = values.shape[1]
-    tile_a, tile_b = empty_tile_a(values.dtype), stack_tile(like_tiles(values), ROWS, COLS)  # no references to count
+    tile_a, tile_b = stack_tile(like_tiles(values), VALUES, LANES), stack_tile(like_tiles(values), ROWS, TILE_COLS)
     met, flags = tile_b[VALUES], stack_array(np.empty(0, np.uint8), WIDTH)
     values[first:last] = worst
     indices[first:last] = -1
@@ -186,8 +187,8 @@ def pairs(beta, sides, images, span, limits, counts):
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     below, upper = limits
     dtype = a[1].dtype
-    eps = dtype.type(np.finfo(dtype).eps)
-    tile_a, tile_b = empty_tile_a(dtype), stack_tile(like_tiles(a[1]), ROWS, COLS)
+    eps = epsilon(below)
+    tile_a, tile_b = stack_tile(like_tiles(a[1]), VALUES, LANES), stack_tile(like_tiles(a[1]), ROWS, TILE_COLS)
     met, near, flags = tile_b[VALUES], stack_array(like_tiles(a[1]), LANES), stack_array(np.empty(0, np.uint8), WIDTH)
     flags[:] = 0
     rows, cols, values = empty_pairs(dtype)
@@ -204,7 +205,7 @@ def pairs(beta, sides, images, span, limits, counts):
                 for j in range(e - s):
                     reached = reach_few(tile_a, box_at(tile_b, j), beta, below, near, flags)
                     if found + LANES > rows.size:
-                        rows, cols, values = doubled(rows), doubled(cols), doubled(values)
+                        rows, cols, values = grown(rows, cols, values)
                     while reached != np.uint64(0):
                         l = lowest(reached)
                         reached &= reached - np.uint64(1)
@@ -223,7 +224,7 @@ def pairs(beta, sides, images, span, limits, counts):
                     if not screenable:
                         measure_extremes(one, tile_b, start, n, beta, met, start)
                     if found + BLOCK > rows.size:
-                        rows, cols, values = doubled(rows), doubled(cols), doubled(values)
+                        rows, cols, values = grown(rows, cols, values)
                     for j in range(n):
                         if reaches(met[start + j], below, DISTANCE) and not (upper and s + start + j <= i + r):
                             found = emit_pair(i + r, s + start + j, met[start + j], found, rows, cols, values, counts)

@@ -8,15 +8,15 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH, between, lowest
-from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.dense import pair_signature
 from fastbox.kernels.compare.measure import (
     BOUND,
     VALUES,
-    empty_tile_a,
     empty_tile_b,
+    like_tiles,
     measure,
     measure_extremes,
     whole_vectors,
@@ -138,7 +138,7 @@ def histogram(beta, sides, images, span, outputs):
     start, scale = np.float64(low), np.float64(bins) / (np.float64(high) - np.float64(low))
     near = nearness(edges, start, scale)
     zeros, found, crowded = 0, 0, False
-    tile_a, tile_b = empty_tile_a(edges.dtype), empty_tile_b(edges.dtype, 0)
+    tile_a, tile_b = stack_tile(like_tiles(edges), VALUES, LANES), empty_tile_b(edges.dtype, 0)
     met = tile_b[VALUES]
     kept, tallies = np.empty(2 * COLS + LANES, edges.dtype), np.zeros((TALLIES, bins + 1), np.int64)
     for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):

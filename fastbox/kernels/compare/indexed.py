@@ -19,15 +19,17 @@ from fastbox.kernels.compare.cell_index import GROUP, empty_runs, find_runs, gat
 from fastbox.kernels.compare.measure import (
     BLOCK,
     BOUND,
+    TILE_COLS,
     VALUES,
-    doubled,
     emit_pair,
     empty_pairs,
+    grown,
     measure_above,
     screen_terms,
     whole_vectors,
     with_loops,
 )
+from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger
 from fastbox.kernels.geometry.pack import COLS, box_at
@@ -37,7 +39,6 @@ SCREEN, ANGLES = NEEDS_IOU, False
 
 ONE = 2 * COLS  # more than the number of any box of a tile
 NOWHERE = np.int64(2**63 - 1)
-WIDTH = COLS + 16  # columns of a tile: its rows do not lie 4 KiB apart, where stores to one look like loads of another
 ROWS = VALUES + 1
 
 
@@ -81,7 +82,7 @@ def best(beta, rows_a, grid_b, span, outputs):
     (ids_a, boxes_a, groups), (first, last), (values, indices) = rows_a, span, outputs
     grid = unpack_grid(grid_b)
     T = values.dtype.type
-    tile, ids, runs = stack_tile(values, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
+    tile, ids, runs = stack_tile(values, ROWS, TILE_COLS), stack_array(ids_a, COLS), empty_runs(grid)
     leaders, where = stack_array(values, GROUP), stack_array(ids_a, GROUP)
     met, highest = tile[VALUES], stack_array(values, 1)
     bits = integers_of(highest)
@@ -111,8 +112,8 @@ def top(beta, rows_a, grid_b, span, outputs):
     (ids_a, boxes_a, groups), (first, last), (values, indices) = rows_a, span, outputs
     grid = unpack_grid(grid_b)
     T = values.dtype.type
-    eps = T(np.finfo(values.dtype).eps)
-    tile, ids, runs = stack_tile(boxes_a, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
+    eps = epsilon(T(0))
+    tile, ids, runs = stack_tile(boxes_a, ROWS, TILE_COLS), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
     k = values.shape[1]
     for g in range(first, last):
@@ -153,8 +154,8 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
     (ids_a, boxes_a, groups), (first, last), (below, upper) = rows_a, span, limits
     grid = unpack_grid(grid_b)
     dtype = boxes_a.dtype
-    eps = dtype.type(np.finfo(dtype).eps)
-    tile, ids, runs = stack_tile(boxes_a, ROWS, WIDTH), stack_array(ids_a, COLS), empty_runs(grid)
+    eps = epsilon(below)
+    tile, ids, runs = stack_tile(boxes_a, ROWS, TILE_COLS), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
     rows, cols, values = empty_pairs(dtype)
     found = 0
@@ -172,7 +173,7 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
                     if not measure_above(one, p, q, True, tile, start, m, beta):
                         continue
                     if found + BLOCK > rows.size:
-                        rows, cols, values = doubled(rows), doubled(cols), doubled(values)
+                        rows, cols, values = grown(rows, cols, values)
                     for j in range(start, min(start + m, n)):
                         if met[j] > below and not (upper and ids[j] <= row):
                             found = emit_pair(row, ids[j], met[j], found, rows, cols, values, counts)

@@ -7,14 +7,15 @@ import numpy as np
 from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import fence, moved, per_line, store_lines, until_line
-from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.dense import pair_signature
 from fastbox.kernels.compare.measure import BOUND as MEASURED
 from fastbox.kernels.compare.measure import (
-    empty_tile_a,
+    VALUES,
     empty_tile_b,
+    like_tiles,
     measure_extremes,
     measure_into,
     with_loops,
@@ -49,7 +50,7 @@ def matrix(beta, sides, images, span, outputs):
     """
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
     bases, nontemporal, out = outputs
-    tile_a, room = empty_tile_a(out.dtype), empty_tile_b(out.dtype, LANES)
+    tile_a, room = stack_tile(like_tiles(out), VALUES, LANES), empty_tile_b(out.dtype, LANES)
     for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         behind, width = starts_b[g + 1], starts_b[g + 1] - starts_b[g]
         base = bases[g] + (lo - starts_a[g]) * width + s - starts_b[g]

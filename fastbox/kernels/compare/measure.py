@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.device import device, inlined, rebound
-from fastbox.kernels.codes import LANES, NEEDS_IOU_ROUNDED, NEEDS_OVERLAP
+from fastbox.kernels.codes import NEEDS_IOU_ROUNDED, NEEDS_OVERLAP
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
@@ -15,6 +15,7 @@ from fastbox.kernels.geometry.pack import COLS, box_at, pack, pack_with_angles
 VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle
 ROWS = VALUES + 1
 TINY = 2.0**-120  # keeps the areas of two points from summing to 0, where every bound would read 0 > 0
+TILE_COLS = COLS + 16  # a tile's rows do not lie 4 KiB apart, where stores to one look like loads of another
 BLOCK = 64  # columns screened together: long enough to vectorise, short enough to be worth skipping
 
 
@@ -105,12 +106,6 @@ def like_tiles(values):
 
 
 @device
-def empty_tile_a(dtype):
-    """Return a tile for as many boxes of a as are measured together."""
-    return np.empty((VALUES, LANES), dtype)
-
-
-@device
 def empty_tile_b(dtype, spare):
     """Return a tile for boxes of b and their values, with `spare` columns behind the last box."""
     return np.empty((VALUES + 1, COLS + spare), dtype)
@@ -120,6 +115,12 @@ def empty_tile_b(dtype, spare):
 def empty_pairs(dtype):
     """Return rows, columns and values for a first block of pairs."""
     return np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, dtype)
+
+
+@device
+def grown(rows, cols, values):
+    """Return pairs in arrays twice as long."""
+    return doubled(rows), doubled(cols), doubled(values)
 
 
 @device

@@ -193,11 +193,6 @@ def like_tiles(values):
     return np.empty(0, np.float64)
 
 
-def empty_tile_a(dtype):
-    """Return a tile for as many boxes of a as are measured together."""
-    return np.empty((VALUES, LANES), np.float64)
-
-
 def empty_tile_b(dtype, spare):
     """Return a tile for boxes of b and their values, with `spare` columns behind the last box."""
     return np.empty((VALUES + 1, COLS + spare), np.float64)
@@ -236,9 +231,8 @@ def bound_to_geometry(box_at, fields, formulas, plain=None, dust=0.0):
     same = {one.__name__: one for one in (like_tiles, measure_extremes, none_above, rank_few, reach_few)}
     common = {"pack": copy_tile, "box_at": box_at, **same, **sizes}
     common["take"] = inlined(rebound(take, sizes, str(fields)))
-    tiles = [device(rebound(one, common, str(fields))) for one in (empty_tile_a, empty_tile_b)]
-    tiles.append(device(rebound(rank_extremes, common, str(fields))))
-    common |= {one.__name__: one for one in tiles}
+    more = [device(rebound(one, common, str(fields))) for one in (empty_tile_b, rank_extremes)]
+    common |= {one.__name__: one for one in more}
     bound = {}
     for name, formula in formulas.items():
         facts = ROTATED_METRICS[name]

@@ -74,6 +74,12 @@ def is_single(x):
     return type(x)(1.0 + 2.0**-52) == type(x)(1)
 
 
+@device
+def epsilon(x):
+    """Return the distance of 1 from the next number of a number's dtype."""
+    return type(x)(2.0**-23) if is_single(x) else type(x)(2.0**-52)
+
+
 @inlined
 def rest_of_turn(w, h):
     """Turn the diagonal of two sides back by 0, 1/2 or 1, the nearest; return the tangent of the rest, and the turn.

@@ -30,7 +30,7 @@ def layout_of(boxes):
     return IN_COLUMNS if are_whole(p, q, r, s) else APART
 
 
-@inlined
+@device
 def read_rows(boxes, layout, first, n, x0, y0, x1, y1):
     """Read n boxes from a row on as columns of corners; points at the origin fill the columns up."""
     arrangement, p, q, r, s = boxes
