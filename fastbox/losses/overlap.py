@@ -14,6 +14,7 @@ from fastbox.kernels.codes import BLOCK, PLAIN
 from fastbox.losses.deltas import Deltas
 from fastbox.losses.outcome import REDUCTIONS, Loss, LossAndGrad, Options, Outcome, tree_sum
 from fastbox.losses.rotated import rotated_loss
+from fastbox.ops.checks import output
 from fastbox.ops.geometry import geometry_of
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_choice
@@ -198,18 +199,21 @@ def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
 def _loss_of_few(metric: str, pred: Any, target: Any, options: Options) -> Loss | None:
     """Return the loss of as many boxes as one thread does; None where the caller must check more.
 
-    That is with weights, with outputs that are given, and where a loss is nan.
+    That is with weights, with outputs that are not used or both given, and where a loss is nan.
     """
     reduction, weights, return_grad, out, grad_out = options
-    plain = type(reduction) is str and reduction in REDUCTIONS and type(return_grad) is bool
-    plain &= weights is out is grad_out is None
+    plain = type(reduction) is str and reduction in REDUCTIONS and type(return_grad) is bool and weights is None
+    one_each = reduction in ("none", "box")
+    plain &= (out is None or one_each) and (grad_out is None or (return_grad and out is None))
     if not plain or (few := few_by_row(pred, target, 2 * SMALLEST)) is None:
         return None
-    n, dtype, one_each = len(pred), pred.dtype, reduction in ("none", "box")
-    grad, nothing = np.empty((n if return_grad else 0, 4), dtype), np.empty(0, dtype)
-    losses, sums = np.empty(n if one_each else 0, dtype), np.empty(0 if one_each else -(-n // BLOCK))
+    n, dtype, inputs = len(pred), pred.dtype, (pred, target)
+    nothing = np.empty(0, dtype)
+    grad = output(grad_out, (n, 4), dtype, "grad_out", inputs) if return_grad else nothing
+    losses = output(out, (n,), dtype, inputs=inputs) if one_each else nothing
+    sums = np.empty(0 if one_each else -(-n // BLOCK))
     kernel = parallel.kernel("loss.overlap", "OVERLAP_LOSSES", dtype, metric)
-    kernel(*few, nothing, 1 / n if reduction == "mean" else 1.0, (0, n), (losses, grad.ravel(), False, sums))
+    kernel(*few, nothing, 1 / n if reduction == "mean" else 1.0, (0, n), (losses, grad.reshape(-1), False, sums))
     loss: Any = losses if one_each else tree_sum(sums)
     if math.isnan(np.minimum.reduce(losses) if one_each else loss):
         return None
