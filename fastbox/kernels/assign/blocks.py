@@ -26,6 +26,7 @@ from fastbox.kernels.build.stack import stack_tile
 from fastbox.kernels.codes import BY_ANCHOR, BY_UNION, NEEDS_IOU, XYXY
 from fastbox.kernels.compare import measure
 from fastbox.kernels.compare.measure import BLOCK, VALUES, none_above, screen_terms, with_loops
+from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.formulas import iof, larger, smaller
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
@@ -109,7 +110,7 @@ def boxes_extremes(first, n, one, divisor, work):
 def measured(one, below, screenable, divisor, tile, first, n):
     """Write the values of at most a block of boxes that can exceed a value; return whether there are any."""
     zero, lanes = type(below)(0), whole_lanes(n)
-    p, q = screen_terms(below if divisor == BY_UNION else zero, type(below)(np.finfo(type(below)).eps), NEEDS_IOU)
+    p, q = screen_terms(below if divisor == BY_UNION else zero, epsilon(below), NEEDS_IOU)
     if divisor == BY_UNION:
         if not measure_above(one, p, q, screenable, tile, first, lanes, zero):
             return False

@@ -12,6 +12,7 @@ import numpy as np
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.codes import BY_ANCHOR, BY_UNION
 from fastbox.kernels.compare.measure import VALUES
+from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.extremes import iof_of, iou_of
 from fastbox.kernels.geometry.formulas import Box, larger, ratio, smaller
 from fastbox.kernels.geometry.safe_range import safe_area
@@ -95,7 +96,7 @@ def grid_window(source, part, n, one, below, screenable, work):
         return 0, 0, 0, 0
     need = zero
     if screenable and below >= T(2.0**-10):
-        slack = unit - T(16) * T(np.finfo(T).eps)
+        slack = unit - T(16) * epsilon(unit)
         need = slack * (below / (unit + below)) * (extents[part, AREA] + one.area)
         if w * h < need:
             return 0, 0, 0, 0

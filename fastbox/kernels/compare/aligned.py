@@ -127,8 +127,10 @@ def corners(beta, a, b, span, out):
             safe &= measure_corners(beta, tile_a, tile_b, 0, filled, values)
             for j in range(n):
                 out[s + j] = values[j]
-        if safe or begin < bad:
-            for i in range(begin, begin if safe else end):
+        if safe:
+            begin = end
+        elif begin < bad:
+            for i in range(begin, end):
                 out[i] = robust(box_of(a, i), box_of(b, i), beta)
             begin = end
         else:
