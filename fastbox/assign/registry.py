@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from fastbox._lazy import modules_of
 from fastbox.assign import assigners as home
 from fastbox.assign.assigner import Assigner
+from fastbox.assign.point_rule import PointRule
 from fastbox.values.numbers import as_choice
 
-__all__ = ["RULES", "as_rule", "assigner_of", "assigners", "rules_of"]
+__all__ = ["RULES", "as_rule", "as_rule_of", "assigner_of", "assigners", "rules_of"]
+
+
+R = TypeVar("R")
 
 
 @cache
@@ -56,6 +60,28 @@ def as_rule(rule: Any) -> Any:
     return _of_name(
         rule if isinstance(rule, str) and rule in RULES else as_choice(rule, _rules(), "a MatchRule or one")
     )
+
+
+def as_rule_of(kind: type[R], rule: Any) -> R:
+    """Return a rule for anchors or for points as :func:`as_rule` does; a rule of the other type is refused.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or a rule of the other type.
+
+    Examples
+    --------
+    >>> from fastbox.assign.rule import MatchRule
+    >>> as_rule_of(MatchRule, "ssd").name
+    'ssd'
+    """
+    found = as_rule(rule)
+    if not isinstance(found, kind):
+        wanted, came = ("points", "anchors") if kind is PointRule else ("anchors", "points")
+        fitting = ", ".join(rules_of(kind))
+        raise ValueError(f"expected a rule for {wanted}, got {found.name!r}, a rule for {came}: give one of {fitting}")
+    return found
 
 
 def assigner_of(rule: Any) -> Assigner:

@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from fastbox._lazy import modules_of
 from fastbox.errors import did_you_mean
 from fastbox.stages import profiled
 
-__all__ = ["SECTIONS", "Command", "Group", "alone", "option", "record"]
+__all__ = ["SECTIONS", "Command", "Group", "alone", "is_given", "option", "record"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -46,6 +47,11 @@ def record(name: str, kind: type[Any]) -> Callable[[Decorated], Decorated]:
         return command
 
     return decorate
+
+
+def is_given(record: str, attribute: str) -> bool:
+    """Tell whether the command line has the option of an attribute of a record, rather than its default."""
+    return click.get_current_context().get_parameter_source(f"{record}_{attribute}") is ParameterSource.COMMANDLINE
 
 
 class _InRecord(click.Option):

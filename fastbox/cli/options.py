@@ -123,13 +123,19 @@ class Tables(Table):
         **BOX_FORMAT
         | {"help": "Box format of the ground truth (default: as --format, or told by the columns' names)."},
     )
+    truth_image_column: str | None = option(
+        "--truth-image-column",
+        type=Column(),
+        metavar="COLUMN",
+        help="Column of image ids of the ground truth (default: as --image-column).",
+    )
 
     def truths(self, path: Any) -> Source:
         """Return the table of the ground truth as a job takes it."""
         from fastbox.tables.source import Source
 
-        format_ = self.truth_format or self.format
-        return Source(path, boxes=self.truth_box, format=format_, image=self.image_column, argument=TRUTH_BOX)
+        format_, image = self.truth_format or self.format, self.truth_image_column or self.image_column
+        return Source(path, boxes=self.truth_box, format=format_, image=image, argument=TRUTH_BOX)
 
 
 @dataclass(frozen=True)
@@ -201,11 +207,11 @@ def iou_threshold_option(default: float, text: str) -> Any:
     )
 
 
-def min_score_option(default: float | None, text: str) -> Any:
-    """Return the option of the least score."""
+def min_score_option(default: float | None, text: str, most: float | None = None) -> Any:
+    """Return the option of the least score; ``most`` is the greatest that a command takes."""
     return option(
         "--min-score",
-        type=Real(0),
+        type=Real(0, most),
         default=default,
         metavar="SCORE",
         help=f"Leave out boxes of a lower score (default: {text}).",

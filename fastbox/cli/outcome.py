@@ -149,6 +149,9 @@ def _message_of(error: click.UsageError) -> str:
         names = {name.lstrip("-").replace("-", "_"): name for name in known}
         near = meant(error.option_name.lstrip("-").replace("-", "_"), names)
         return f"no such option {error.option_name}{f'; did you mean {names[near]!r}?' if near else ''}"
+    if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument) and error.ctx is not None:
+        arguments = [one for one in error.ctx.command.params if isinstance(one, click.Argument) and one.required]
+        return f"expected {' '.join(one.make_metavar(error.ctx) for one in arguments)}, got fewer arguments"
     return error.format_message().rstrip(".")
 
 

@@ -16,7 +16,7 @@ from fastbox.anchors.presets import PRESETS
 from fastbox.anchors.resize import Resize
 from fastbox.arrow import columns
 from fastbox.assign.match import match
-from fastbox.assign.registry import as_rule
+from fastbox.assign.registry import as_rule_of
 from fastbox.assign.result import Matches
 from fastbox.assign.rule import MatchRule
 from fastbox.boxes.found import areas_of, sides_of
@@ -199,10 +199,9 @@ def assign(
     >>> found.truths, int(found.positives.sum()), found.coverage.all.left_out
     (2, 54, 0)
     """
-    resize = Resize.of(resize)
+    resize, chosen = Resize.of(resize), as_rule_of(MatchRule, rule)
     source = Source.carrying(truths, *columns_of_sizes(truths, resize), ignore_column, class_column)
     found_plan = _checked(plan(source), resize, ignore_column, class_column)
-    chosen = as_rule(rule)
     check_centres(found_plan, resize, chosen)
     if ignore_column is not None and chosen.ignore_iof is None:
         hint = advice(

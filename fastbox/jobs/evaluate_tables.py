@@ -136,7 +136,8 @@ def further_columns(params: Params, truths: Source) -> dict[str, str | None]:
     for name in params.numbers:
         if name not in names and name not in params.record.numbers:
             known = ", ".join(names)
-            raise InputError(f"expected column {name!r} of the filter in {truths.path}, got {known}: name one of these")
+            file = find_files(truths.path)[0]
+            raise InputError(f"expected column {name!r} of the filter in {file}, got {known}: name one of these")
     return {name: name if name in names else None for name in params.numbers}
 
 

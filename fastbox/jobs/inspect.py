@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastbox._record import dataclass
 from fastbox.datasets.as_source import Given, images_of
-from fastbox.errors import InputError
+from fastbox.errors import InputError, advice
 from fastbox.jobs.base import job
 from fastbox.jobs.inspection.before import Before, first_pass
 from fastbox.jobs.inspection.classes import Classes
@@ -189,7 +189,8 @@ def inspect(
     """
     limits = limits or Limits()
     if fix is None and changes is not None:
-        raise InputError("expected a list of changes only with a cleaned copy, got only the list: name the copy")
+        how = advice("--fix CLEANED", "fix=CLEANED")
+        raise InputError(f"expected a list of changes only with a cleaned copy, got only the list: give {how}")
     changes = default_log(fix) if fix is not None and changes is None else changes
     if fix is not None:
         check_outputs([truths, images_table], {"out": out, "fix": fix, "changes": changes}, {"report": report})

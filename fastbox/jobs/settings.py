@@ -11,7 +11,7 @@ from fastbox.anchors.letterbox import PADS, Letterbox, letterbox_of, own_size
 from fastbox.anchors.presets import DETECTORS
 from fastbox.anchors.resize import Resize
 from fastbox.assign.point_rule import PointRule
-from fastbox.assign.registry import as_rule, rules_of
+from fastbox.assign.registry import as_rule_of
 from fastbox.errors import InputError, advice
 from fastbox.values.numbers import as_choice
 
@@ -114,10 +114,7 @@ def as_points(name: str, rule: PointRule | str | None = None) -> tuple[PointGrid
     grid = PointGrid.preset(known)
     if strided:
         grid = PointGrid([int(stride) for stride in strided[2].split("+")], grid.offset, fitted=grid.fitted)
-    chosen = as_rule(known if rule is None else rule)
-    if not isinstance(chosen, PointRule):
-        fitting = ", ".join(rules_of(PointRule))
-        raise ValueError(f"expected a rule for points, got {chosen.name!r}, a rule for anchors: give one of {fitting}")
+    chosen = as_rule_of(PointRule, known if rule is None else rule)
     if chosen.family == "fcos" and len(chosen.ranges) != len(grid.strides):
         raise ValueError(
             f"expected {len(chosen.ranges)} strides with rule {chosen.name!r}, a range of sides for each, got "

@@ -16,7 +16,7 @@ from support.calls import call, images_table
 from support.paths import ROOT
 
 import fastbox
-from fastbox import InputError, jobs
+from fastbox import AnchorGrid, InputError, jobs
 
 
 def refused(*arguments: Any, code: int = 2) -> str:
@@ -127,6 +127,10 @@ def test_a_bad_option_is_named(paired: Path, arguments: tuple[str, ...], words: 
 def test_options_that_contradict_are_refused(two: tuple[Path, Path]) -> None:
     assert "both" in refused("pairs", *two, "--best", "--all")
     assert "two tables" in refused("pairs", two[0], "--best")
+    for way in ("--best", "--all"):
+        said = refused("pairs", *two, way, "--threshold", 0.7)
+        assert f"expected --threshold without {way}, which takes pairs of any value: leave one out" in said
+    assert "expected one rule with --style coco" in refused("evaluate", *two, "--rule", "coco,voc12", "--style", "coco")
     assert "nan" in refused("pairs", *two, "--threshold", "nan")
     assert "input" in refused("pairs", *two, "-o", two[0])
     assert "no file" in refused("pairs", two[0].with_name("none.parquet"), two[1])
@@ -141,6 +145,41 @@ def test_options_that_change_nothing_alone_are_refused(two: tuple[Path, Path]) -
         assert f"expected --resize with {option}, got {option} alone" in said
     for given, got in (((), "neither"), (("--size", "640x480", "--resize", 640), "both")):
         assert f"expected --resize or --size, got {got}" in refused("assign", two[1], "--anchors", "retinanet", *given)
+
+
+def test_a_rule_for_points_is_refused_for_anchors(two: tuple[Path, Path]) -> None:
+    anchored = ("assign", two[1], "--anchors", "retinanet", "--resize", 640)
+    for more in ((), ("--high", 0.6)):
+        said = refused(*anchored, "--rule", "yolov8", *more)
+        assert "expected a rule for anchors, got 'yolov8', a rule for points: give one of atss" in said
+    with pytest.raises(ValueError, match="expected a rule for anchors, got 'yolov8'"):
+        jobs.assign(two[1], AnchorGrid.preset("retinanet"), resize="640", rule="yolov8")
+    said = refused(*anchored, "--low", 0.5, "--high", 0.3)
+    assert "expected --low up to --high, got --low 0.5 and --high 0.3" in said
+
+
+def test_arguments_that_are_missing_are_listed(two: tuple[Path, Path]) -> None:
+    assert "expected DETECTIONS... TRUTHS, got fewer arguments" in refused("evaluate", two[0])
+    assert "expected DETECTIONS, got fewer arguments" in refused("pairs")
+
+
+def test_a_least_score_above_1_makes_no_suspects(two: tuple[Path, Path]) -> None:
+    assert "2.0 is not in the range 0<=x<=1" in refused("suspects", *two, "--min-score", 2)
+
+
+@pytest.mark.parametrize("command", ["pairs", "evaluate"])
+def test_truths_may_have_another_column_of_images(tmp_path: Path, command: str) -> None:
+    boxes = {"category_id": [1], "score": [0.5], "bbox": [[0.0, 0, 32, 32]]}
+    usual, odd = tmp_path / "usual.parquet", tmp_path / "odd.parquet"
+    pq.write_table(pa.table(boxes | {"image_id": [1]}), usual)
+    pq.write_table(pa.table(boxes | {"photo": [1]}), odd)
+    results = [
+        call(command, usual, odd, "--truth-image-column", "photo", "--json"),
+        call(command, odd, usual, "--image-column", "photo", "--truth-image-column", "image_id", "--json"),
+        call(command, usual, usual, "--json"),
+    ]
+    found = [json.loads(result.stdout)["images"] for result in results if result.exit_code == 0]
+    assert found == [1, 1, 1], [result.output for result in results]
 
 
 @pytest.mark.parametrize("command", ["pairs", "evaluate"])

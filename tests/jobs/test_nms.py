@@ -288,6 +288,7 @@ def test_an_empty_table_has_no_share(tmp_path: Path) -> None:
         (["--iou-threshold", "nan"], "expected a number, got nan"),
         (["--sigma", "0"], "is not in the range"),
         (["--sigma", "0.3"], "expected --method soft-gaussian with --sigma, got nms"),
+        (["--method", "soft-gaussian", "--iou-threshold", "0.5"], "expected --sigma with --method soft-gaussian"),
         (["--method", "hard"], "'hard' is not one of"),
         (["--score-column", "none"], "expected a column 'none'"),
         (["-o", "."], "the output folder ./ holds the input"),
@@ -307,7 +308,8 @@ def test_the_command_refuses_in_one_sentence(
 @pytest.mark.parametrize("method", METHODS)
 def test_the_command_and_the_job_keep_the_same_by_each_method(tmp_path: Path, method: str) -> None:
     source = write(tmp_path / "d.parquet", scene())
-    result = call(source, "-o", tmp_path / "command.parquet", "--method", method, "--iou-threshold", 0.4, "--json")
+    threshold = [] if method == "soft-gaussian" else ["--iou-threshold", 0.4]
+    result = call(source, "-o", tmp_path / "command.parquet", "--method", method, *threshold, "--json")
     assert result.exit_code == 0, result.output
     found = nms(source, tmp_path / "job.parquet", method=method, iou_threshold=0.4)
     assert pq.read_table(tmp_path / "command.parquet").equals(pq.read_table(tmp_path / "job.parquet"))

@@ -85,13 +85,15 @@ class Rule:
 
     def made(self) -> MatchRule:
         """Return the rule for anchors with the thresholds that are given."""
-        from fastbox.assign.registry import as_rule
+        from fastbox.assign.registry import as_rule_of
 
-        rule: MatchRule = as_rule(self.name)
+        rule = as_rule_of(MatchRule, self.name)
         low, high, count = self.low, self.high, len(rule.thresholds)
         given = [low, high] if count == 2 else [high] if count == 1 else []
         if (low, high) != (None, None) and (not given or (low is not None and count < 2)):
             raise ValueError(f"expected a rule that has {'--low' if high is None else '--high'}, got {self.name!r}")
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"expected --low up to --high, got --low {low:g} and --high {high:g}")
         thresholds = [old if new is None else new for old, new in zip(rule.thresholds, given, strict=False)]
         return replace(rule, thresholds=tuple(thresholds)) if thresholds else rule
 

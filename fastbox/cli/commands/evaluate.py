@@ -282,6 +282,7 @@ def evaluate(
     names, metrics = rules.names, rules.metrics
     if len(names) * len(metrics) > 1:
         alone_only = {"-o": output, "--report": shown.report, "--by": evaluation.by, "--bootstrap": evaluation.samples}
+        alone_only |= {"--style coco": shown.style == "coco"}
         of_models = {"--compare": evaluation.compare, "several tables": detections[1:]}
         refused = [name for name, value in {**alone_only, **of_models, **rules.given()}.items() if value]
         if refused:

@@ -6,7 +6,7 @@ import click
 
 from fastbox._lazy import deferred
 from fastbox._record import dataclass
-from fastbox.cli.command import Command, alone, option, record
+from fastbox.cli.command import Command, alone, is_given, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     Table,
@@ -85,6 +85,8 @@ def nms(
 
     if suppression.sigma is not None and suppression.method != "soft-gaussian":
         raise click.UsageError(f"expected --method soft-gaussian with --sigma, got {suppression.method}")
+    if suppression.method == "soft-gaussian" and is_given("suppression", "iou_threshold"):
+        raise click.UsageError("expected --sigma with --method soft-gaussian, got --iou-threshold: leave it out")
     with progress("suppressing", counted(detections)) as step:
         found = fragments.run(job, table.source(detections), out=output, **vars(suppression), progress=step)
     show(lambda *given: suppressed.show_suppressed(*given), found.to_dict(), as_json, [output])

@@ -6,7 +6,7 @@ import click
 
 from fastbox._lazy import deferred
 from fastbox._record import dataclass
-from fastbox.cli.command import Command, alone, option, record
+from fastbox.cli.command import Command, alone, is_given, option, record
 from fastbox.cli.fragments import Fragments
 from fastbox.cli.options import (
     Shown,
@@ -91,6 +91,9 @@ def pairs(
     from fastbox import jobs
     from fastbox.datasets.as_source import counted
 
+    every = "--best" if pairing.best else "--all" if pairing.every else ""
+    if every and is_given("pairing", "threshold"):
+        raise click.UsageError(f"expected --threshold without {every}, which takes pairs of any value: leave one out")
     with progress("pairing", counted(detections, truths)) as step:
         found = fragments.run(
             jobs.pairs,

@@ -31,7 +31,7 @@ class Suspicion:
     """The arguments of :func:`fastbox.jobs.suspects`."""
 
     by: str | None = option("--by", metavar="COLUMN", help="Column of models, which vote (default: one model).")
-    min_score: float = min_score_option(0.3, "0.3")
+    min_score: float = min_score_option(0.3, "0.3", 1)
     min_suspicion: float = option(
         "--min-suspicion",
         type=Real(0, 1),
