@@ -31,7 +31,8 @@ class Calibration:
         ProbIoU, if the rules match by it) with the truth that they take, or else with the best truth of their class;
         nan for an empty bin.
     ece : float
-        Expected calibration error: the mean distance of score and precision over all detections; nan without any.
+        Expected calibration error: the mean distance of score and precision over all detections; nan without any, and
+        where scores are outside of 0 to 1, for they are no probabilities then.
     """
 
     edges: Floats
@@ -51,7 +52,8 @@ def calibrate(scores: Floats, match_types: NDArray[np.int8], ious: NDArray[np.fl
     known = [np.isfinite(scores[rows]) & (match_types[rows] != IGNORED) for rows in blocks]
     ends = [(own.min(), own.max()) for rows, some in zip(blocks, known, strict=True) if len(own := scores[rows][some])]
     low, high = (float(min(own for own, _ in ends)), float(max(own for _, own in ends))) if ends else (0.0, 1.0)
-    low, high = (0.0, 1.0) if 0 <= low <= high <= 1 else (low, high)
+    probable = 0 <= low <= high <= 1
+    low, high = (0.0, 1.0) if probable else (low, high)
     counts, sums = np.zeros(BINS, np.int64), np.zeros((3, BINS))
     for rows, some in zip(blocks, known, strict=True):
         own = scores[rows][some]
@@ -62,5 +64,5 @@ def calibrate(scores: Floats, match_types: NDArray[np.int8], ious: NDArray[np.fl
     with np.errstate(invalid="ignore"):
         means = sums / counts
     gaps = np.abs(means[0] - means[1])[counts > 0]
-    ece = float((gaps * counts[counts > 0]).sum() / counts.sum()) if ends else float("nan")
+    ece = float((gaps * counts[counts > 0]).sum() / counts.sum()) if ends and probable else float("nan")
     return Calibration(np.linspace(low, high, BINS + 1), counts, means[0], means[1], means[2], ece)

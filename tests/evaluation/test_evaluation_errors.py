@@ -126,6 +126,7 @@ def test_precision_by_score_and_how_far_scores_are_off() -> None:
     assert found.counts[10] == 1 and found.precision[10] == 0.0
     assert found.ece == pytest.approx((2 * 0.075 + 0.51) / 3)
     logits = evaluate(boxes, [-3.0, 4.0, 1.0], truths).calibration()
+    assert np.isnan(logits.ece)  # no probabilities
     assert logits.edges[0] == -3.0 and logits.edges[-1] == 4.0 and logits.counts.sum() == 3
 
 
