@@ -31,11 +31,11 @@ def shown(summary: dict[str, Any], width: int = 80) -> list[str]:
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
-def some_classes(counts: list[int], width: int = 80, name: str = "thing") -> list[str]:
+def some_classes(counts: list[int], width: int = 80, name: str = "thing", f: float = 0.5) -> list[str]:
     """Classes that are better the fewer truths they have, as the terminal shows them."""
     errors = {"matched": 0, "ignored": 0, "missed": 0, "background": 1}
     classes = [
-        {"class": k, "name": f"{name} {k}", "truths": n, "AP": 1 / n, "errors": errors, "best": {"score": 0.25}}
+        {"class": k, "name": f"{name} {k}", "truths": n, "AP": 1 / n, "errors": errors, "best": {"score": 0.25, "f": f}}
         for k, n in enumerate(counts)
     ]
     stream = io.StringIO()
@@ -61,6 +61,10 @@ def test_few_classes_with_enough_truths_are_ranked_with_the_others() -> None:
 def test_long_names_of_classes_fit_the_terminal() -> None:
     lines = some_classes([11, 12], name="a very long name of a class of things that nobody else has heard of")
     assert max(map(len, lines)) <= 80 and "…" in lines[3]
+
+
+def test_a_class_without_a_match_has_no_best_score() -> None:
+    assert "0.250" in some_classes([11, 12])[3] and "0.250" not in "".join(some_classes([11, 12], f=0.0))
 
 
 def test_each_class_has_its_best_score(summary: dict[str, Any]) -> None:

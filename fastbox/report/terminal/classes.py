@@ -59,5 +59,5 @@ def _row(found: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
     said = f"{worst} {errors[worst]:,}" if errors[worst] else NONE
     title = short(found["name"] or f"class {found['class']}", NAME_WIDTH)
     missed = f"{found['errors']['missed'] / found['truths']:.0%}"
-    best = decimals(found["best"]["score"], 3)
+    best = decimals(found["best"]["score"] if found["best"]["f"] else None, 3)  # without a match every score is best
     return title, f"{found['truths']:,}", *(figure(found[name]) for name in names), missed, best, said
