@@ -42,9 +42,10 @@ if TYPE_CHECKING:
         smooth_l1_loss,
     )
     from fastbox.memory import get_memory, set_memory
+    from fastbox.ops.aligned import aligned
     from fastbox.ops.metrics import METRICS
     from fastbox.ops.result import Best, Pairs, Ragged, Top
-    from fastbox.ops.search import aligned, best, histogram, pairs, pairwise, top
+    from fastbox.ops.search import best, histogram, pairs, pairwise, top
     from fastbox.parallel import get_num_threads, set_num_threads
     from fastbox.stages import profiled
     from fastbox.suppression.fusion import FusedBoxes, weighted_boxes_fusion
@@ -159,7 +160,8 @@ lazy(
         "fastbox.assign.rule": ("MatchRule",),
         "fastbox.ops.metrics": ("METRICS",),
         "fastbox.ops.result": ("Best", "Pairs", "Ragged", "Top"),
-        "fastbox.ops.search": ("aligned", "best", "histogram", "pairs", "pairwise", "top"),
+        "fastbox.ops.aligned": ("aligned",),
+        "fastbox.ops.search": ("best", "histogram", "pairs", "pairwise", "top"),
         "fastbox.memory": ("get_memory", "set_memory"),
         "fastbox.parallel": ("get_num_threads", "set_num_threads"),
         "fastbox.stages": ("profiled",),

@@ -13,7 +13,7 @@ from fastbox.arrow.arrays import array_of, one_chunk
 from fastbox.boxes.container import Boxes
 from fastbox.errors import InputError
 from fastbox.kernels.metrics import METRICS
-from fastbox.ops.search import aligned
+from fastbox.ops.aligned import aligned
 from fastbox.values.arguments import named
 from fastbox.values.formats import FORMATS, columns_of
 from fastbox.values.numbers import as_choice, as_number_from, shown

@@ -19,6 +19,7 @@ from fastbox.benchmarks.shapes import boxes, heaped, ragged
 from fastbox.kernels.metrics import title_of
 from fastbox.losses import coordinates, overlap
 from fastbox.ops import search as ops
+from fastbox.ops.aligned import aligned
 from fastbox.suppression.nms import nms
 
 __all__ = ["LIBRARIES", "Rival", "Work", "works"]
@@ -155,7 +156,7 @@ def _best_of_images(images: int) -> Work:
 def _aligned(n: int) -> Work:
     a, b = boxes(n, DTYPE, seed=1), boxes(n, DTYPE, seed=2)
     rivals = [Rival("numpy", lambda: peers.ALIGNED["iou"](a, b))]
-    return Work("IoU row by row", f"{n:,}", lambda: ops.aligned(a, b), rivals)
+    return Work("IoU row by row", f"{n:,}", lambda: aligned(a, b), rivals)
 
 
 def _nms(n: int) -> Work:

@@ -44,7 +44,7 @@ class Loss:
 
     def add(self, before: RotatedBoxes, after: RotatedBoxes) -> None:
         """Add quadrilaterals and their rectangles; invalid ones have no IoU."""
-        from fastbox.ops.search import aligned
+        from fastbox.ops.aligned import aligned
 
         values = aligned(before, after)
         values = values[~np.isnan(values)]

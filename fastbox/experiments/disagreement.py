@@ -12,7 +12,7 @@ from fastbox._record import dataclass
 from fastbox.boxes.container import Boxes
 from fastbox.experiments.lookalikes import Lookalikes
 from fastbox.kernels.metrics import METRICS
-from fastbox.ops import search as ops
+from fastbox.ops.aligned import aligned
 from fastbox.result import Invalid, Result, Rules
 from fastbox.values.coco import SIDE_BOUNDS, SIZES
 from fastbox.values.powers import doublings
@@ -85,14 +85,14 @@ class Disagreement(Result):
         bad = (reasons[0] != 0) | (reasons[1] != 0)
         rows = np.flatnonzero(~bad)
         a, b = (boxes.astype(np.float64).corners()[rows] for boxes in (pred, target))
-        values = {metric: ops.aligned(a, b, metric=metric) for metric in OVERLAPS}
+        values = {metric: aligned(a, b, metric=metric) for metric in OVERLAPS}
         with np.errstate(over="ignore"):  # infinite values are in the last bin
             l2 = np.sqrt(np.square(a - b).sum(axis=1))
             side = np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
         distances = {
-            "l1": ops.aligned(a, b, metric="l1"),
+            "l1": aligned(a, b, metric="l1"),
             "l2": l2,
-            "smooth_l1": ops.aligned(a, b, metric="smooth_l1", beta=beta),
+            "smooth_l1": aligned(a, b, metric="smooth_l1", beta=beta),
         }
         size = np.searchsorted(SIDE_BOUNDS, side, side="right")
         bins = {distance: _bin_of(values) for distance, values in distances.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbox.ops import search as ops
+from fastbox.ops.aligned import aligned
 from fastbox.values.powers import doublings
 
 __all__ = ["Lookalikes"]
@@ -72,7 +72,7 @@ def _firsts(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _pair(kept: Mapping[str, Floats], k: int) -> dict[str, Any]:
     pred, target = kept["pred"][k], kept["target"][k]
-    giou = ops.aligned(pred[None], target[None], metric="giou")
+    giou = aligned(pred[None], target[None], metric="giou")
     return {
         "row": int(kept["row"][k]),
         "l2": float(kept["l2"][k]),

@@ -14,6 +14,7 @@ from fastbox.assign.greedy import match_greedy
 from fastbox.evaluation.protocols.coco import COCO
 from fastbox.frames.side import Side, check_both, check_images, side_of
 from fastbox.ops import search
+from fastbox.ops.aligned import aligned
 from fastbox.result import Result
 from fastbox.suppression.nms import nms
 from fastbox.tables.source import Source
@@ -178,7 +179,7 @@ class Accessor(ABC):
         [([0, 0, 2, 2], 0.3333333333333333)]
         """
         mine, its = self._side(self._frame, image=False), self._side(other, "other", image=False)
-        return self._with({metric: search.aligned(mine.boxes, its.boxes, metric=metric, beta=beta)})
+        return self._with({metric: aligned(mine.boxes, its.boxes, metric=metric, beta=beta)})
 
     @named
     def nms(

@@ -26,7 +26,7 @@ from fastbox.jobs.output import Output
 from fastbox.losses import LossAndGrad
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.losses.names import LOSSES, PARAMETERS, check_name
-from fastbox.ops import search as ops
+from fastbox.ops.aligned import aligned
 from fastbox.ops.metrics import ROTATED_METRICS
 from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
@@ -230,7 +230,7 @@ def _values(name: str, a: Boxes, b: Boxes, beta: float, delta: float, grad: bool
     """Return the values of a metric or loss, and the gradient of a loss if it is requested, else no columns."""
     nothing = np.empty((len(a), 0))
     if name not in LOSSES:
-        return LossAndGrad(ops.aligned(a, b, metric=name, beta=beta), nothing)
+        return LossAndGrad(aligned(a, b, metric=name, beta=beta), nothing)
     parameter = PARAMETERS.get(name)
     options = {parameter: {"beta": beta, "delta": delta}[parameter]} if parameter else {}
     loss = getattr(losses, name)(a, b, reduction="box", return_grad=grad, **options)
@@ -255,7 +255,7 @@ def _add(found: Measured, a: Boxes, b: Boxes, values: Mapping[str, LossAndGrad],
     if found.look is not None:
         numbers = np.arange(found.rows, found.rows + len(a))[:, None]
         measured = {name: graded.loss for name, graded in values.items()}
-        measured |= {} if "iou" in measured else {"iou": ops.aligned(a, b)}
+        measured |= {} if "iou" in measured else {"iou": aligned(a, b)}
         ids = None if images is None else images.cast("string").to_numpy(zero_copy_only=False)
         found.look.add(measured, frames(a), frames(b), numbers, ids, (outline(a), outline(b)))
     found.rows += len(a)

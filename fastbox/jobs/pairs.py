@@ -26,7 +26,7 @@ from fastbox.jobs.pairing import PAIR, Block, Question, blocks
 from fastbox.kernels.codes import PLAIN
 from fastbox.losses.figures import edges_of, is_worse_greater, unit_of
 from fastbox.memory import most_of
-from fastbox.ops import search as ops
+from fastbox.ops.aligned import aligned
 from fastbox.ops.result import Pairs
 from fastbox.parallel import compile_together
 from fastbox.result import Invalid, Result, Rules
@@ -245,7 +245,7 @@ def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray
     columns = []
     measured: dict[str, NDArray[Any]] = {}
     for name, sketch in found.metrics.items():
-        value = ops.aligned(*both, metric=name, beta=beta) if measured else pairs.values[met]
+        value = aligned(*both, metric=name, beta=beta) if measured else pairs.values[met]
         sketch.add(value)
         measured[name] = value
         column = np.full(len(met), np.nan, value.dtype)
@@ -253,7 +253,7 @@ def _add(found: Paired, chunk: Chunk, pairs: Pairs, beta: float, paired: NDArray
         columns.append(column)
     if found.look is not None:
         numbers = np.stack((chunk.a_rows(rows), _other_rows(chunk, cols)), axis=1)
-        measured = {"iou": ops.aligned(*both)} | measured if "iou" not in measured else measured
+        measured = {"iou": aligned(*both)} | measured if "iou" not in measured else measured
         own = outline(both[0]), outline(both[1])
         found.look.add(measured, frames(both[0]), frames(both[1]), numbers, _images(chunk, rows), own)
     found.pairs += int(met.sum())

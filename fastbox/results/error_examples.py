@@ -68,7 +68,7 @@ class Seen:
         ours, theirs = (boxes[some] for boxes, some in zip(self.sides, (rows, truths), strict=True))
         if isinstance(ours, Boxes) and isinstance(theirs, Boxes):
             return _ious(frames(ours.astype(np.float64)), frames(theirs.astype(np.float64)))
-        from fastbox.ops.search import aligned  # of rotated boxes, which few tables have
+        from fastbox.ops.aligned import aligned  # of rotated boxes, which few tables have
 
         return np.nan_to_num(aligned(ours.astype(np.float64), theirs.astype(np.float64)))
 

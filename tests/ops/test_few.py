@@ -21,7 +21,7 @@ from fastbox import Boxes, FormatWarning
 from fastbox.kernels.build.transpose import WIDE
 from fastbox.kernels.geometry.read_rows import AT_ONCE, ROWS
 from fastbox.ops import few
-from fastbox.ops.search import ALIGNED_ROWS
+from fastbox.ops.aligned import ALIGNED_ROWS
 
 KINDS = (*VALID * 2, *EXTREME, *INVALID)
 THRESHOLDS = [-np.inf, -0.5, -0.0, 0.0, 0.25, 0.5, 1, np.float32(0.3), 1e300, np.inf]

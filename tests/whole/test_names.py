@@ -61,15 +61,15 @@ SOURCE = ("box", "format", "image_column")
 ADDED: dict[str, tuple[str, ...]] = {
     "assign": (*SOURCE, "plot", "points", "pad", "reach", "starved", "predictions"),
     "disagreement": ("plot",),
-    "evaluate": (*SOURCE, "truth_box", "truth_format", "style"),
+    "evaluate": (*SOURCE, "truth_box", "truth_format", "truth_image_column", "style"),
     "fit_anchors": ("box", "format"),
     "fuse": (*SOURCE, "memory"),
     "inspect": SOURCE,
     "nms": SOURCE,
-    "pairs": (*SOURCE, "truth_box", "truth_format"),
+    "pairs": (*SOURCE, "truth_box", "truth_format", "truth_image_column"),
     "plan": ("image_column",),
     "regression": ("plot",),
-    "suspects": (*SOURCE, "truth_box", "truth_format"),
+    "suspects": (*SOURCE, "truth_box", "truth_format", "truth_image_column"),
 }
 OF_FRAGMENTS = {field.metadata["option"][0][0][2:].replace("-", "_") for field in fields(Fragments)}
 # Options without a default, for which the command finds one: the class column of the table, and the size of a fragment.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastbox.boxes.rotated import RotatedBoxes
 from fastbox.kernels.codes import QUADS
-from fastbox.ops import search as ops
+from fastbox.ops.aligned import aligned
 
 __all__ = ["RECTANGULAR", "problems_of", "sides_in"]
 
@@ -57,7 +57,7 @@ def problems_of(boxes: RotatedBoxes) -> dict[str, tuple[NDArray[np.bool_], Float
     values = np.full(len(boxes), np.nan)
     rows = np.flatnonzero(reasons == 0)
     some = boxes[rows]
-    values[rows] = ops.aligned(some, some.rectangles()).astype(np.float64)
+    values[rows] = aligned(some, some.rectangles()).astype(np.float64)
     w, h = sides_in(boxes)
     with np.errstate(invalid="ignore"):
         found["not_a_rectangle"] = (values < RECTANGULAR) & (w > 0) & (h > 0), values

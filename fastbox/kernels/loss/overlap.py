@@ -192,13 +192,8 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
     """
     (first, last), (out, grad, nontemporal, sums) = span, outputs
     layouts = layout_of(pred), layout_of(target)
-    corners = (
-        (pred[0] == XYXY)
-        & (target[0] == XYXY)
-        & (layouts[0] == IN_ROWS)
-        & (layouts[1] == IN_ROWS)
-        & (weights.size == 0)
-    )
+    in_rows = (layouts[0] == IN_ROWS) & (layouts[1] == IN_ROWS)
+    corners = (pred[0] == XYXY) & (target[0] == XYXY) & in_rows & (weights.size == 0)
     corners &= not (ANGLES and nontemporal)  # which takes 3% longer
     a, b, g = stack_columns(out, ROWS), stack_columns(out, ROWS), stack_columns(out, ROWS)
     angles, lanes = (stack_array(out, ROWS), stack_array(out, ROWS)), stack_array(sums, ROWS)
