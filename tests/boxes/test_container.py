@@ -312,3 +312,9 @@ def test_boxes_say_what_they_are() -> None:
 def test_rows_have_one_dimension() -> None:
     with pytest.raises(ValueError, match=r"expected rows of shape \(n,\), got \(1, 2\)"):
         Boxes([[0, 0, 1, 1], [1, 1, 2, 2]])[[[0, 1]]]
+
+
+def test_boxes_are_no_array_without_a_word_on_the_format() -> None:
+    for boxes in (Boxes(TWO, "xywh"), fastbox.RotatedBoxes([[0, 0, 4, 2, 90]], "cxcywhd")):
+        with pytest.raises(TypeError, match=f"expected an array, got .* in format {boxes.format}: give .corners"):
+            np.asarray(boxes)
