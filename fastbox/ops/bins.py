@@ -27,6 +27,9 @@ def edges_of(bins: int, range: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
         raise ValueError(f"expected a range of two finite numbers, the lower first, got {(low, high)!r}")
     with np.errstate(over="ignore", invalid="ignore"):
         width = in_dtype(high, dtype) - in_dtype(low, dtype)
+        per_unit = np.float64(bins) / np.float64(high - low)
+    if not np.isfinite(per_unit):
+        raise ValueError(f"expected a range of at least {bins} / 1.8e308, got {(low, high)!r}: give a wider one")
     if not np.isfinite(width):
         raise ValueError(f"expected a range whose width {dtype} holds, got {(low, high)!r}: give a narrower one")
     try:

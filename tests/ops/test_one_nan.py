@@ -160,6 +160,7 @@ def test_numbers_beyond_every_float_are_refused() -> None:
     [
         (np.float32, 4, (0, 1e300), "whose width float32 holds"),
         (np.float64, 4, (-1.7e308, 1.7e308), "whose width float64 holds"),
+        (np.float64, 3, (0, 1e-310), "a range of at least 3 / 1.8e308"),
         (np.float32, 1000, (0.9999999, 1.0), "no more bins than float32 has numbers"),
         (np.float64, 2**63, (0, 1), "no more bins than float64 has numbers"),
     ],
