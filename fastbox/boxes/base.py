@@ -78,7 +78,7 @@ class Collection:
     def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
         """Refuse to be an array without a word on the format."""
         how = "give .corners(), or .columns as they are"
-        raise TypeError(f"expected an array, got {type(self).__name__} in format {self.format}: {how}")
+        raise ValueError(f"expected an array, got {type(self).__name__} in format {self.format}: {how}")
 
     def astype(self, dtype: Any) -> Self:
         """Return the boxes in float32 or float64, float32 for float16 too; the same object if the dtype is the same.

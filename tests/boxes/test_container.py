@@ -316,5 +316,5 @@ def test_rows_have_one_dimension() -> None:
 
 def test_boxes_are_no_array_without_a_word_on_the_format() -> None:
     for boxes in (Boxes(TWO, "xywh"), fastbox.RotatedBoxes([[0, 0, 4, 2, 90]], "cxcywhd")):
-        with pytest.raises(TypeError, match=f"expected an array, got .* in format {boxes.format}: give .corners"):
+        with pytest.raises(ValueError, match=f"expected an array, got .* in format {boxes.format}: give .corners"):
             np.asarray(boxes)
