@@ -1,6 +1,7 @@
 """The only threads: cut work by its cost and run a kernel over the cuts.
 
-Kernels release the GIL and run one after the other on each thread of one pool. Parallel loops inside the compiled code
+Kernels release the GIL and run one after the other on the caller's thread and on helpers that all callers share, which
+wake in a third of the time that an executor of the standard library takes. Parallel loops inside the compiled code
 are not used: on images sorted by size they halve the gain of a second thread, one threading layer aborts the process
 when two Python threads call it, and another layer kills forked children.
 """
@@ -16,7 +17,7 @@ from contextvars import ContextVar, copy_context
 from functools import cache
 from itertools import pairwise
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,9 +25,6 @@ from numpy.typing import DTypeLike, NDArray
 from fastbox.kernels.build import forks
 from fastbox.stages import current, stage
 from fastbox.values.labels import once
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = [
     "Span", "Version", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "kernel", "kernels",
@@ -41,13 +39,13 @@ Version = tuple[str, str, DTypeLike, str]  # a kernel: its module, its name, and
 ENVIRONMENT = "FASTBOX_NUM_THREADS"
 
 ROW_COST = 16  # the cost of a row beside its pairs, in pairs
-SMALL = 100_000  # pairs that take about as long as waking a thread ten times
+SMALL = 100_000  # the cost of a span at least, in pairs: they take some times as long as waking a thread
 SPANS_PER_THREAD = 8  # so that the other threads wait little for a thread that is held up
 WHOLE_ROWS = 16  # rows of an image are cut at multiples of this number
 
 _lock = threading.Lock()
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
+_helpers = 0
+_shares: SimpleQueue[_Share] = SimpleQueue()
 _threads: int | None = None
 _here: ContextVar[int | None] = ContextVar("fastbox_threads", default=None)
 
@@ -141,23 +139,32 @@ def compile_together(versions: Sequence[Version]) -> None:
             compiling.compile_together(wanted, get_num_threads())
 
 
-def cuts(starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None) -> list[Span]:
-    """Cut the rows of a into spans of equal cost, given the first row of each image in a and b.
+def cuts(
+    starts_a: NDArray[np.int64],
+    starts_b: NDArray[np.int64],
+    skip: NDArray[np.bool_] | None = None,
+    least: int | None = None,
+) -> list[Span]:
+    """Cut the rows of a into spans of equal cost, at least `least` or else SMALL, given where images begin in a and b.
 
     The rows of images to skip are in the spans too, and cost no pairs.
     """
+    least = SMALL if least is None else least
     last = int(starts_a[-1])
-    if last * (int(starts_b[-1]) + ROW_COST) < 2 * SMALL:  # all pairs of all images are too few to cut
+    if last * (int(starts_b[-1]) + ROW_COST) < 2 * least:  # all pairs of all images are too few to cut
         return [(0, 0, last)] if last else []
-    rows_a, rows_b = np.diff(starts_a), np.diff(starts_b)
-    if skip is not None:
-        rows_b = np.where(skip, 0, rows_b)
-    per_row = rows_b + ROW_COST
-    cost = np.concatenate(([0], np.cumsum(rows_a * per_row)))
-    wanted = int(cost[-1] // SMALL)
-    if wanted < 2 or (threads := get_num_threads()) == 1:
-        return [(0, 0, last)] if last else []
-    wanted = min(threads * SPANS_PER_THREAD, wanted)
+    if (threads := get_num_threads()) == 1:
+        return [(0, 0, last)]
+    if len(starts_a) == 2:
+        columns = 0 if skip is not None and skip[0] else int(starts_b[-1])
+        return [(0, *span) for span in blocks(last, WHOLE_ROWS, max(WHOLE_ROWS, least // (columns + ROW_COST)))]
+    rows_b = starts_b[1:] - starts_b[:-1]
+    per_row = (rows_b if skip is None else np.where(skip, 0, rows_b)) + ROW_COST
+    ends = ((starts_a[1:] - starts_a[:-1]) * per_row).cumsum()
+    wanted = min(threads * SPANS_PER_THREAD, int(ends[-1]) // least)
+    if wanted < 2:
+        return [(0, 0, last)]
+    cost = np.concatenate(([0], ends))
     marks = np.linspace(0, cost[-1], wanted + 1)[1:-1]
     image = np.searchsorted(cost, marks, side="right") - 1
     inside = (marks - cost[image]) / per_row[image] // WHOLE_ROWS * WHOLE_ROWS
@@ -209,12 +216,13 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
                     return
                 results[k] = task(*spans[k])
 
-    doing, helpers = current(), _executor(workers - 1)
-    futures = [helpers.submit(work) for _ in range(workers - 1)]
+    doing = current()
+    shares = [_Share(work) for _ in range(workers - 1)]
+    _hand_out(shares)
     try:
         work()
     finally:
-        errors = [future.exception() for future in futures]
+        errors = [share.end() for share in shares]
     for error in errors:
         if error is not None:
             raise error
@@ -263,21 +271,54 @@ def together(tasks: Sequence[Callable[[], R]]) -> list[R]:
             raise
 
 
-def _executor(size: int) -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor
+class _Share:
+    """Work for a helper thread, unless the caller ends it first: who is done does not wait for who has not begun."""
 
-    global _pool, _pool_size
+    __slots__ = ("_begun", "_done", "_error", "_work")
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work, self._begun, self._done = work, threading.Lock(), threading.Lock()
+        self._error: BaseException | None = None
+        self._done.acquire()
+
+    def do(self) -> None:
+        """Do the work, if it is still wanted."""
+        if self._begun.acquire(blocking=False):
+            try:
+                self._work()
+            except BaseException as error:  # whatever it is, it is the caller's
+                self._error = error
+            finally:
+                self._done.release()
+
+    def end(self) -> BaseException | None:
+        """Wait until the work is done, if it has begun; return its error."""
+        if not self._begun.acquire(blocking=False):
+            self._done.acquire()
+        return self._error
+
+
+def _hand_out(shares: list[_Share]) -> None:
+    """Give shares to the helper threads: so many that each share has one, where no other caller has shares too."""
+    global _helpers
     with _lock:
-        if _pool is None or _pool_size < size:
-            _pool, _pool_size = ThreadPoolExecutor(size, thread_name_prefix="fastbox"), size
-        return _pool
+        while _helpers < len(shares):
+            threading.Thread(target=_help, args=(_shares,), name=f"fastbox_{_helpers}", daemon=True).start()
+            _helpers += 1
+    for share in shares:
+        _shares.put(share)
 
 
-def _forget_pool() -> None:
-    """Drop the pool in a forked child, which has no thread of its parent."""
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
+def _help(shares: SimpleQueue[_Share]) -> None:
+    while True:
+        shares.get().do()
+
+
+def _forget_helpers() -> None:
+    """Drop the helpers in a forked child, which has no thread of its parent."""
+    global _helpers, _shares, _lock
+    _helpers, _shares, _lock = 0, SimpleQueue(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_helpers)

@@ -1,4 +1,4 @@
-"""Promises of calls of ten boxes, and of a thousand: microseconds beside the work."""
+"""Promises of calls of ten boxes up to a thousand: microseconds beside the work, and what a second thread costs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 import fastbox
 from bench.promises.promise import Setting, Target
-from bench.promises.turns import Reached, Threads, summed_up
+from bench.promises.turns import Reached, Threads, ratio, summed_up, take_turns
 from bench.support.shapes import boxes
 
 CALLS = 200  # timed together, for the clock is coarse
@@ -41,10 +41,23 @@ def few(name: str, work: str, wanted: float, call: Callable[[Any, Any, Any], Any
     return Target(f"latency-{name}", work, wanted, timed(n, call), "µs", at_most=True)
 
 
+def second_thread(setting: Setting) -> Reached:
+    """Compare one thread with two where two hardly pay: twenty calls in a row, for a thread sleeps between calls."""
+    a, b = boxes(500, "float32", seed=1), boxes(1000, "float32", seed=2)
+
+    def calls(n: int) -> None:
+        with Threads(n):
+            for _ in range(20):
+                fastbox.pairs(a, b, threshold=0.5)
+
+    return ratio(take_turns({"one": lambda: calls(1), "two": lambda: calls(2)}, setting.rounds), "one", "two")
+
+
 OUT = np.empty(10, np.float32)
 
 LATENCY = (
     few("pairwise", "a call of pairwise, 10 × 10 boxes", 6, lambda a, b, _: fastbox.pairwise(a, b)),
+    few("pairwise-100", "a call of pairwise, 100 × 100 boxes", 15, lambda a, b, _: fastbox.pairwise(a, b), 100),
     few("aligned", "a call of aligned, 10 boxes", 4, lambda a, b, _: fastbox.aligned(a, b)),
     few("pairs", "a call of pairs, 10 × 10 boxes", 10, lambda a, b, _: fastbox.pairs(a, b, threshold=0.5)),
     few("nms", "a call of nms, 10 boxes", 8, lambda a, _, scores: fastbox.nms(a, scores, iou_threshold=0.5)),
@@ -66,4 +79,5 @@ LATENCY = (
         lambda a, _, scores: fastbox.nms(a, scores, iou_threshold=0.5),
         1000,
     ),
+    Target("latency-threads", "pairs of 500 × 1,000 boxes, two threads: one thread", 0.9, second_thread),
 )

@@ -15,7 +15,9 @@ from fastbox.values.numbers import FLOAT32_MOST
 
 __all__ = ["are_plain", "leaders", "reaching", "values_of"]
 
-PAIRS = 8192  # of a matrix up to which one call is faster than preparing tiles, images and threads; if searched, half
+COST = 1 << 17  # in pairs, up to which one call is faster than preparing tiles, images and threads
+SEARCHED = 1 << 13  # the same where the matrix is searched: other kernels search as they measure
+BOX_COST = 16  # the cost of a box beside its pairs, in pairs
 
 
 def values_of(
@@ -25,9 +27,12 @@ def values_of(
 
     Inverted boxes are left to the caller, which may have to warn.
     """
-    if not are_plain(a, b, metric, beta) or len(a) * len(b) > PAIRS >> searched:
+    if not are_plain(a, b, metric, beta):
         return None
-    out = output(out, (len(a), len(b)), a.dtype, inputs=(a, b))
+    n, m = len(a), len(b)
+    if n * m + BOX_COST * (n + m) > (SEARCHED if searched else COST):
+        return None
+    out = output(out, (n, m), a.dtype, inputs=(a, b))
     kernel = parallel.kernel("compare.few", "FEW", a.dtype, metric)
     return out if kernel(beta, a, b, out.reshape(-1)) else None
 

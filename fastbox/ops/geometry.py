@@ -21,6 +21,7 @@ __all__ = ["Sides", "geometry_of", "packed", "sides_of"]
 
 F8: np.dtype[Any] = np.dtype(np.float64)
 PACKED_TOGETHER = 4096  # boxes packed by a thread before another one pays
+MEASURED, MEASURED_PLAIN = 50_000, 200_000  # pairs measured by a thread before another one pays
 
 _OF_PLAIN = {  # the others are in modules with the name of the geometry, in the same folders
     "ALIGNED": ("compare.aligned", "ALIGNED"),
@@ -66,6 +67,13 @@ class Sides(NamedTuple):
     def fields(self) -> int:
         """The numbers of a packed box."""
         return 6 if self.geometry == PLAIN else len(self.args[0])
+
+    def cuts(
+        self, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64], skip: NDArray[np.bool_] | None = None
+    ) -> list[parallel.Span]:
+        """Cut the rows of a as :func:`fastbox.parallel.cuts` does."""
+        least = MEASURED_PLAIN if self.geometry == PLAIN else MEASURED
+        return parallel.cuts(starts_a, starts_b, skip, least)
 
     def kernel(self, which: str, metric: str = "", dtype: np.dtype[Any] | None = None) -> Any:
         """Return a kernel that compares the boxes; `dtype` is that of what is written, if another."""

@@ -78,7 +78,7 @@ def pairwise(
     kernel = sides.kernel("MATRIX", metric, a.dtype)
     common = _arguments(sides, a.dtype, starts_a, starts_b, beta)
     written = offsets, reused and out.nbytes >= STREAMED_BYTES and sides.geometry == PLAIN, out.reshape(-1)
-    parallel.run(kernel, [(*common, span, written) for span in parallel.cuts(starts_a, starts_b)])
+    parallel.run(kernel, [(*common, span, written) for span in sides.cuts(starts_a, starts_b)])
     return Ragged(out, offsets, shapes) if grouped else out
 
 
@@ -172,7 +172,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     found = _indexed(sides, starts_a, starts_b, metric) if below >= FACTS[metric].least_of_overlap else []
     counts = np.zeros(len(a), np.int64)
     common = beta, *_ = _arguments(sides, sides.dtype, starts_a, starts_b, beta, found)
-    spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
+    spans = sides.cuts(*common[-1])
     parts = parallel.run(sides.kernel("PAIRS", metric), [(*common, span, (below, alone), counts) for span in spans])
     if found:
         parts += index.query(sides.kernel("INDEXED_PAIRS", metric), beta, found, (below, alone), counts)
@@ -238,7 +238,7 @@ def histogram(
         kernel(*common, span, (edges, counts))
         return counts
 
-    return sum(parallel.run(count, parallel.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
+    return sum(parallel.run(count, sides.cuts(starts_a, starts_b)), np.zeros(bins, np.int64))
 
 
 def _least(threshold: float, dtype: np.dtype[Any]) -> Any:
@@ -287,7 +287,7 @@ def _dense_leaders(
     values, indices = np.empty((rows, k), sides.dtype), np.empty((rows, k), np.int64)
     common = _arguments(sides, sides.dtype, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-    spans = parallel.cuts(starts_a, starts_b, common[-1][-1])
+    spans = sides.cuts(*common[-1])
     parallel.run(sides.kernel(which, metric), [(*common, span, outputs) for span in spans])
     return values, indices
 

@@ -18,6 +18,7 @@ from support.paths import WITHOUT_JIT
 
 import fastbox
 from fastbox import Boxes, parallel
+from fastbox.ops import geometry
 
 N, M = (900, 1400) if not WITHOUT_JIT else (20, 30)
 
@@ -62,10 +63,28 @@ def bits(answer: Any) -> tuple[bytes, ...]:
     return tuple(np.ascontiguousarray(part).tobytes() for part in (answer if isinstance(answer, tuple) else (answer,)))
 
 
+@pytest.mark.parametrize("skipped", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("rows", [[1000], [1], [0], [], [0, 500, 0, 0, 3, 400, 0], [5] * 300])
+def test_spans_hold_each_row_once(rows: list[int], n: int, skipped: bool, threads: Any) -> None:
+    threads(n)
+    starts_a, starts_b = np.cumsum([0, *rows]), np.cumsum([0, *rows[::-1]])
+    skip = np.arange(len(rows)) % 2 == 0 if skipped else None
+    spans = parallel.cuts(starts_a, starts_b, skip, 1000)
+    assert [row for _, first, last in spans for row in range(first, last)] == list(range(sum(rows)))
+    for image, first, last in spans:
+        assert starts_a[image] <= first < last  # no row of the span is of an image before
+    pairs = [rows[g] * (0 if skip is not None and skip[g] else rows[-1 - g]) for g in range(len(rows))]
+    assert (len(spans) > 1) == (n > 1 and sum(pairs) + parallel.ROW_COST * sum(rows) >= 2000)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_the_number_of_threads_changes_no_bits(name: str, dtype: Any, threads: Any) -> None:
+def test_the_number_of_threads_changes_no_bits(
+    name: str, dtype: Any, threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(geometry, "MEASURED_PLAIN", 10_000)  # so that threads share the grouped boxes too
     boxes = collections(dtype)
     answers = set()
     for n in (1, 2, 3, 8):

@@ -68,13 +68,20 @@ def test_few_boxes_have_the_pairs_of_many(sets: Any, metric: str, threshold: flo
         all_same(fastbox.pairs(a, **options), fastbox.pairs(Boxes(a), **options))
 
 
+def most_beside(n: int, limit: int) -> int:
+    """The most boxes beside n that a limit allows."""
+    return (limit - few.BOX_COST * n) // (n + few.BOX_COST)
+
+
 @pytest.mark.jit
+@pytest.mark.parametrize("searched", [False, True])
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("metric", METRICS)
-def test_as_many_as_the_kernel_for_few_takes(metric: str, dtype: Any) -> None:
-    for n, m in ((1, few.PAIRS), (few.PAIRS, 1), (64, few.PAIRS // 64), (61, 67)):
+def test_as_many_as_the_kernel_for_few_takes(metric: str, dtype: Any, searched: bool) -> None:
+    limit = few.SEARCHED if searched else few.COST
+    for n, m in ((1, most_beside(1, limit)), (most_beside(1, limit), 1), (64, most_beside(64, limit)), (61, 67)):
         a, b = some_boxes(n, dtype, 1, bad=0.1, exact=False), some_boxes(m, dtype, 2, bad=0.1, exact=False)
-        assert few.values_of(a, b, metric, 1.0) is not None
+        assert few.values_of(a, b, metric, 1.0, searched=searched) is not None
         same(fastbox.pairwise(a, b, metric=metric), fastbox.pairwise(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.best(a, b, metric=metric), fastbox.best(Boxes(a), Boxes(b), metric=metric))
         all_same(fastbox.top(a, b, 3, metric=metric), fastbox.top(Boxes(a), Boxes(b), 3, metric=metric))
@@ -145,8 +152,9 @@ def test_many_aligned_rows_that_look_like_sizes_are_warned_of() -> None:
 
 
 def test_more_is_for_the_other_kernels() -> None:
-    a = some_boxes(few.PAIRS + 1, np.float32)
-    assert few.values_of(a, a[:1], "iou", 1.0) is None
+    for searched, limit in ((False, few.COST), (True, few.SEARCHED)):
+        a = some_boxes(most_beside(1, limit) + 1, np.float32)
+        assert few.values_of(a, a[:1], "iou", 1.0, searched=searched) is None
 
 
 def unusual() -> dict[str, Any]:

@@ -14,8 +14,8 @@ from support.paths import WITHOUT_JIT
 from support.turned import drawn, hard_pairs
 
 import fastbox
-from fastbox import RotatedBoxes, parallel
-from fastbox.ops import indexing
+from fastbox import RotatedBoxes
+from fastbox.ops import geometry, indexing
 
 pytestmark = pytest.mark.compiler  # kernels of rotated boxes are in no library
 
@@ -181,7 +181,7 @@ def test_every_function_has_the_values_of_the_matrix(indexed: bool, monkeypatch:
     a, b = scene(n, 1), scene(m, 2)
     monkeypatch.setattr(indexing, "GAIN", 0 if indexed else 10**9)
     monkeypatch.setattr(indexing, "crowded", lambda one: False)
-    monkeypatch.setattr(parallel, "SMALL", 1000)
+    monkeypatch.setattr(geometry, "MEASURED", 1000)
     matrix = np.full((n, m), np.nan)
     for g, part in enumerate(fastbox.pairwise(a, b)):
         matrix[a.offsets[g] : a.offsets[g + 1], b.offsets[g] : b.offsets[g + 1]] = part

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.transpose import WIDE
 from fastbox.kernels.build.types import i8, readonly, vector
 from fastbox.kernels.compare.measure import BOUND, VALUES, better, measure_extremes, measure_into
 from fastbox.kernels.geometry.elementary import aspect
@@ -25,17 +26,26 @@ def few(beta, a, b, out):
     if any_inverted(a) or any_inverted(b):
         return False
     n, m = a.shape[0], b.shape[0]
-    tile = np.empty((VALUES, m), out.dtype)
+    whole = (m + WIDE - 1) // WIDE * WIDE
+    tile = np.empty((VALUES, whole), out.dtype)
     for j in range(m):
-        x0, y0, x1, y1 = b[j, 0], b[j, 1], b[j, 2], b[j, 3]
-        tile[0, j], tile[1, j], tile[2, j], tile[3, j] = x0, y0, x1, y1
+        tile[0, j], tile[1, j], tile[2, j], tile[3, j] = b[j, 0], b[j, 1], b[j, 2], b[j, 3]
+    tile[:4, m:] = out.dtype.type(0)
+    safe = True
+    for j in range(whole):
+        x0, y0, x1, y1 = tile[0, j], tile[1, j], tile[2, j], tile[3, j]
         tile[4, j] = safe_area(x0, y0, x1, y1)
         tile[5, j] = aspect(x1 - x0, y1 - y0) if ANGLES else x0
+        safe &= tile[4, j] == tile[4, j]
     for i in range(n):
         x0, y0, x1, y1 = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
         one = Box(x0, y0, x1, y1, safe_area(x0, y0, x1, y1), aspect(x1 - x0, y1 - y0) if ANGLES else x0)
-        measure_into(one, tile, m, beta, out, i * m)
-        measure_extremes(one, tile, 0, m, beta, out, i * m)
+        if i * m + whole <= out.size:  # values behind the row are written again
+            measure_into(one, tile, whole, beta, out, i * m)
+        else:
+            measure_into(one, tile, m, beta, out, i * m)
+        if not (safe and one.area == one.area):
+            measure_extremes(one, tile, 0, m, beta, out, i * m)
     return True
 
 
