@@ -91,7 +91,8 @@ def match_greedy(
     given = as_column(as_floats(scores, "scores"), "scores", len(a))
     kinds_a, kinds_b = _codes(classes, truth_classes, len(a), len(b))
     crowds = np.broadcast_to(False, len(b)) if crowd is None else as_flags(crowd, "crowd", len(b))
-    geometry, dtype, (args_a, args_b) = sides_of(a, b)
+    sides = sides_of(a, b)
+    geometry, dtype, (args_a, args_b) = sides.geometry, sides.dtype, sides.args
     below = below_rounded(in_dtype(min(threshold, COCO.greatest_threshold), a.dtype), dtype)
     limits = np.nextafter(below, dtype.type(np.inf)), below
     matches, values = np.full(len(a), -1, np.int64), np.full(len(a), np.nan, dtype)

@@ -17,7 +17,7 @@ from fastbox.values.numbers import in_dtype
 
 __all__ = ["aligned"]
 
-ALIGNED_ROWS = 65_536  # rows below which another thread does not pay
+ALIGNED_ROWS = 32_768  # rows below which another thread does not pay
 ROWS_READ = 32_768  # rows from which it pays to read those that lie apart as columns, and to look for rows in one block
 
 
@@ -63,7 +63,7 @@ def aligned(a: Any, b: Any, *, metric: str = "iou", beta: float = 1.0, out: NDAr
         if rows_a is not None and rows_b is not None:
             which, sides = "CORNERS", sides._replace(args=(rows_a, rows_b))
     given = in_dtype(beta, a.dtype), *sides.args
-    parallel.run_blocks(sides.kernel(which, metric, a.dtype), given, out, len(a), 1024, ALIGNED_ROWS)
+    parallel.run_blocks(sides.kernel(which, metric), given, out, len(a), 1024, ALIGNED_ROWS)
     return out
 
 

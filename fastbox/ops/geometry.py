@@ -54,14 +54,17 @@ class Sides(NamedTuple):
     ----------
     geometry : str
     dtype : dtype
-        The dtype in which values are compared: that of plain boxes, float64 of all others.
+        The dtype of packed boxes and of their values: that of plain boxes, float64 of all others.
     args : tuple
         Both sets as kernels take them.
+    rounded : dtype
+        The dtype of the boxes, to which values are rounded.
     """
 
     geometry: str
     dtype: np.dtype[Any]
     args: tuple[Any, Any]
+    rounded: np.dtype[Any]
 
     @property
     def fields(self) -> int:
@@ -75,22 +78,22 @@ class Sides(NamedTuple):
         least = MEASURED_PLAIN if self.geometry == PLAIN else MEASURED
         return parallel.cuts(starts_a, starts_b, skip, least)
 
-    def kernel(self, which: str, metric: str = "", dtype: np.dtype[Any] | None = None) -> Any:
-        """Return a kernel that compares the boxes; `dtype` is that of what is written, if another."""
+    def kernel(self, which: str, metric: str = "") -> Any:
+        """Return a kernel that compares the boxes."""
         if self.geometry == PLAIN:
             module, name = _OF_PLAIN[which]
         else:
             module, name = f"compare.{self.geometry}", which
-        return getattr(parallel.kernels(module), name)[self.dtype if dtype is None else dtype, metric]
+        return getattr(parallel.kernels(module), name)[self.rounded, metric]
 
 
 def sides_of(a: Collection, b: Collection) -> Sides:
     """Return two sets of boxes of one dtype in their common geometry."""
     geometry = geometry_of(a, b)
     if geometry == PLAIN:
-        return Sides(geometry, a.dtype, (a.kernel_args(), b.kernel_args()))
+        return Sides(geometry, a.dtype, (a.kernel_args(), b.kernel_args()), a.dtype)
     here = packed(a, geometry)
-    return Sides(geometry, F8, (here, here if a is b else packed(b, geometry)))
+    return Sides(geometry, F8, (here, here if a is b else packed(b, geometry)), a.dtype)
 
 
 def packed(boxes: Collection, geometry: str) -> NDArray[np.float64]:

@@ -75,8 +75,8 @@ def pairwise(
     reused = out is not None
     out = output(out, shape, a.dtype, inputs=(*a.columns, *b.columns))
     sides = sides_of(a, b)
-    kernel = sides.kernel("MATRIX", metric, a.dtype)
-    common = _arguments(sides, a.dtype, starts_a, starts_b, beta)
+    kernel = sides.kernel("MATRIX", metric)
+    common = _arguments(sides, starts_a, starts_b, beta)
     written = offsets, reused and out.nbytes >= STREAMED_BYTES and sides.geometry == PLAIN, out.reshape(-1)
     parallel.run(kernel, [(*common, span, written) for span in sides.cuts(starts_a, starts_b)])
     return Ragged(out, offsets, shapes) if grouped else out
@@ -171,7 +171,7 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     below = least if FACTS[metric].distance else below_rounded(least, sides.dtype)
     found = _indexed(sides, starts_a, starts_b, metric) if below >= FACTS[metric].least_of_overlap else []
     counts = np.zeros(len(a), np.int64)
-    common = beta, *_ = _arguments(sides, sides.dtype, starts_a, starts_b, beta, found)
+    common = beta, *_ = _arguments(sides, starts_a, starts_b, beta, found)
     spans = sides.cuts(*common[-1])
     parts = parallel.run(sides.kernel("PAIRS", metric), [(*common, span, (below, alone), counts) for span in spans])
     if found:
@@ -229,9 +229,9 @@ def histogram(
     if range is None and not FACTS[metric].bounded:
         raise ValueError(f"expected range=(low, high) for {metric}, which has no range of its own, got none")
     sides = sides_of(a, b)
-    edges = edges_of(bins, FACTS[metric].range if range is None else range, sides.dtype)
+    edges = edges_of(bins, FACTS[metric].range if range is None else range, a.dtype).astype(sides.dtype, copy=False)
     kernel = sides.kernel("HISTOGRAM", metric)
-    common = _arguments(sides, sides.dtype, starts_a, starts_b, beta)
+    common = _arguments(sides, starts_a, starts_b, beta)
 
     def count(*span: int) -> NDArray[np.int64]:
         counts = np.zeros(bins, np.int64)
@@ -260,7 +260,7 @@ def _leaders(a: Any, b: Any, k: int, metric: str, beta: float, which: str) -> tu
     values, indices = _dense_leaders(sides, starts_a, starts_b, k, metric, beta, which, found)
     if found:
         outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
-        index.query(sides.kernel(f"INDEXED_{which}", metric), in_dtype(beta, sides.dtype), found, outputs)
+        index.query(sides.kernel(f"INDEXED_{which}", metric), in_dtype(beta, sides.rounded), found, outputs)
     for one in found:
         if FACTS[metric].zero_apart:
             index.fill_zeros(one, a, b, values, indices)
@@ -285,7 +285,7 @@ def _dense_leaders(
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     rows = int(starts_a[-1])
     values, indices = np.empty((rows, k), sides.dtype), np.empty((rows, k), np.int64)
-    common = _arguments(sides, sides.dtype, starts_a, starts_b, beta, found)
+    common = _arguments(sides, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
     spans = sides.cuts(*common[-1])
     parallel.run(sides.kernel(which, metric), [(*common, span, outputs) for span in spans])
@@ -294,7 +294,6 @@ def _dense_leaders(
 
 def _arguments(
     sides: Sides,
-    dtype: np.dtype[Any],
     starts_a: NDArray[np.int64],
     starts_b: NDArray[np.int64],
     beta: float,
@@ -303,7 +302,7 @@ def _arguments(
     skip = np.zeros(len(starts_a) - 1, np.bool_)  # the images that have an index: dense kernels leave them out
     if found:
         skip[[one.image for one in found]] = True
-    return in_dtype(beta, dtype), sides.args, (starts_a, starts_b, skip)
+    return in_dtype(beta, sides.rounded), sides.args, (starts_a, starts_b, skip)
 
 
 def _indexed(

@@ -28,7 +28,7 @@ DENSE = 384  # the number of boxes of a segment above which a tree is faster tha
 ALONE = 256  # the number of boxes above which it is, where there is no other segment
 FEW = 256  # boxes up to which comparing all by one call is faster than the preparation of segments
 NO_CLASSES = np.empty(0, np.int64)
-SMALLEST = 4096  # boxes below which another thread does not pay
+SMALLEST = 1024  # boxes below which another thread does not pay
 
 
 class SoftNMS(NamedTuple):

@@ -175,6 +175,32 @@ def same(found: Any, expected: Any) -> None:
     np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 
+@pytest.mark.parametrize("format", ["cxcywhd", "xyxyxyxy"])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_values_that_float32_rounds_alike_are_ties(indexed: bool, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    n, m = (3, 30) if WITHOUT_JIT else (40, 420)
+    rng = np.random.default_rng(5)
+    near = np.column_stack(
+        [rng.normal(0, 1, (m, 2)) * rng.choice([0, 1e-7, 1e-6, 1e-5], (m, 1)), np.full((m, 3), (10, 7, 30.0))]
+    )
+    b = RotatedBoxes(near.astype(np.float32), "cxcywhd")
+    a = RotatedBoxes(near[rng.integers(0, m, n)].astype(np.float32), "cxcywhd")
+    if format == "xyxyxyxy":
+        a, b = (RotatedBoxes(one.corners().reshape(-1, 8), format) for one in (a, b))
+    monkeypatch.setattr(indexing, "GAIN", 0 if indexed else 10**9)
+    monkeypatch.setattr(indexing, "crowded", lambda one: False)
+    matrix = fastbox.pairwise(a, b)
+    order = np.argsort(-matrix, axis=1, kind="stable")[:, :4]
+    assert matrix.dtype == np.float32
+    assert len(np.unique(fastbox.pairwise(a.astype(float), b.astype(float)))) > len(np.unique(matrix))
+    same(fastbox.best(a, b).indices, order[:, 0])
+    same(fastbox.top(a, b, 4).indices, order)
+    threshold = float(np.sort(matrix, axis=None)[matrix.size // 2])
+    same(fastbox.pairs(a, b, threshold=threshold).cols, np.nonzero(matrix >= threshold)[1])
+    span = float(matrix.min()), 1.0
+    same(fastbox.histogram(a, b, bins=7, range=span), np.histogram(matrix, 7, span)[0])
+
+
 @pytest.mark.parametrize("indexed", [False, True])
 def test_every_function_has_the_values_of_the_matrix(indexed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     n, m = (24, 40) if WITHOUT_JIT else (150, 420)

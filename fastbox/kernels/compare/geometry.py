@@ -57,7 +57,7 @@ def aligned(beta, a, b, span, out):
 def kernels_of(bound, pack_tile, columns, module):
     """Return the kernels of a geometry.
 
-    Values are float64, except those that are written where a caller wants them: of a matrix, and of rows.
+    Values are float64, rounded to the dtype of beta, so that all kernels compare what a matrix of this dtype shows.
 
     Parameters
     ----------
@@ -79,18 +79,26 @@ def kernels_of(bound, pack_tile, columns, module):
     def kernel(function, signature, names=bound):
         return Kernel(function, signature, names, module)
 
+    def rounding(function, signature, names=bound):
+        return kernel(function, lambda t: _of_beta(t, signature), names)
+
     return Kernels(
         kernel(aligned, lambda t: types.void(t, packed(t), packed(t), group(i8, i8), vector(t))),
         kernel(cell_index.build, lambda t: cell_index.build_signature(packed(t), f8), {"": building}),
-        kernel(histogram.histogram, lambda t: histogram.signature(f8, packed), counting),
-        kernel(indexed.pairs, lambda t: indexed.pairs_signature(f8), indexing),
-        kernel(indexed.top, lambda t: indexed.top_signature(f8), indexing),
+        rounding(histogram.histogram, histogram.signature(f8, packed), counting),
+        rounding(indexed.pairs, indexed.pairs_signature(f8), indexing),
+        rounding(indexed.top, indexed.top_signature(f8), indexing),
         kernel(matrix.matrix, lambda t: matrix.signature(t, packed)),
         kernel(
             pack_all,
             lambda t: types.void(side(t, columns), group(i8, i8), packed(t)),
             {"": {**shared, "pack_tile": pack_tile}},
         ),
-        kernel(dense.pairs, lambda t: dense.pairs_signature(f8, packed)),
-        kernel(dense.top, lambda t: dense.top_signature(f8, packed)),
+        rounding(dense.pairs, dense.pairs_signature(f8, packed)),
+        rounding(dense.top, dense.top_signature(f8, packed)),
     )
+
+
+def _of_beta(t, signature):
+    """Return a signature with another type of beta, the first argument."""
+    return signature._replace(takes=(t, *signature.takes[1:]))
