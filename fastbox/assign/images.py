@@ -19,6 +19,8 @@ def images_of(**sets: Collection | None) -> tuple[NDArray[Any] | None, list[NDAr
     truths = sets["truths"]
     assert truths is not None
     given = {name: boxes for name, boxes in sets.items() if boxes is not None}
+    if all(boxes.offsets is None for boxes in given.values()):
+        return None, [np.array([0, 0 if boxes is None else len(boxes)]) for boxes in sets.values()]
     every = truths
     for name, boxes in given.items():
         if (boxes.offsets is None) != (truths.offsets is None):
@@ -29,8 +31,7 @@ def images_of(**sets: Collection | None) -> tuple[NDArray[Any] | None, list[NDAr
                 f"Boxes(boxes, images=ids)"
             )
         images, offsets, _ = align_images(every, boxes, ("truths", name))
-        if truths.offsets is not None:
-            every = every.of(every.columns, every.format, offsets, images)
+        every = every.of(every.columns, every.format, offsets, images)
     images = every.images
     starts = [np.zeros(0, np.int64) if boxes is None else align_images(every, boxes)[2] for boxes in sets.values()]
     nothing = np.zeros(len(starts[0]), np.int64)

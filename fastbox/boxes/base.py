@@ -88,6 +88,8 @@ class Collection:
         TypeError
             Another dtype than of floats.
         """
+        if dtype is self.dtype:
+            return self
         try:
             given = np.dtype(dtype)
         except TypeError:

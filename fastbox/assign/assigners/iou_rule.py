@@ -87,6 +87,7 @@ class _Source(NamedTuple):
     dtype: np.dtype[Any]
     arrays: tuple[Any, ...]
     per_image: NDArray[np.int64]  # the number of anchors of each image
+    longest: int  # the most of them
     width: int  # the length of the work space
     per_truth: NDArray[np.int64] | int  # the cost of a truth, in pairs
 
@@ -105,14 +106,13 @@ def _run(
     rows = 0 if sparse else int(begins[-1])
     labels, owners, values = np.empty(rows, np.int8), np.empty(rows, np.int64), np.empty(rows, dtype)
     counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(sets[0]), dtype)
-    longest = int(source.per_image.max(initial=0))
     sides = [(boxes.astype(dtype).kernel_args(geometry), begin) for boxes, begin in zip(sets, starts[:2], strict=True)]
     common = (source.arrays, source.width), _numbers(rule, dtype), *sides
     family = parallel.kernels(f"assign.{'iou_rule' if geometry == PLAIN else geometry}")
     kernel = (family.GRID if source.kind.startswith("grid") else family.BOXES)[dtype, source.kind]
 
     def assign(first: int, last: int) -> Any:
-        space = _take_space(longest, dtype)
+        space = _take_space(source.longest, dtype)
         outputs = (labels, *space[:2], best, counts) if sparse else (labels, owners, values, best, counts)
         found = kernel(*common, (first, last), (begins, sparse), outputs, space[2:])
         _keep_space(space)
@@ -145,7 +145,7 @@ def _of_boxes(
     boxes = boxes.astype(np.result_type(dtype, boxes.dtype))
     which = np.zeros(images, np.int64) if starts is None else np.arange(images)
     bounds = np.array([0, len(boxes)]) if starts is None else starts
-    counts = np.diff(bounds)
+    counts = bounds[1:] - bounds[:-1]
     levels = np.zeros((len(counts), 0), np.int64)
     if rule.topk is not None:
         if rule.levels is None:
@@ -161,7 +161,8 @@ def _of_boxes(
         levels = np.tile(np.array(rule.levels, np.int64), (len(counts), 1))
     arrays = (boxes.kernel_args(geometry), bounds, which, levels, rule.topk or 0)
     kind = "boxes" if rule.topk is None else "boxes atss"
-    return _Source(kind, boxes.dtype, arrays, counts[which], _lanes(counts), counts[which])
+    per_image, longest = counts[which], int(counts.max(initial=0))
+    return _Source(kind, boxes.dtype, arrays, per_image, longest, _whole_lanes(longest), per_image)
 
 
 def _of_grid(grid: Grid, size: Any, images: int, dtype: np.dtype[Any], rule: MatchRule) -> _Source:
@@ -171,9 +172,10 @@ def _of_grid(grid: Grid, size: Any, images: int, dtype: np.dtype[Any], rule: Mat
     found = planes.joined([_planes(grid, one, dtype) for one in sizes], dtype)
     per_image = found.counts[which]
     arrays = (*found.arrays, found.counts, found.screenable, which, found.levels, rule.topk or 0)
+    longest = int(found.counts.max(initial=0))
     if rule.topk is None:
-        return _Source("grid", found.dtype, arrays, per_image, _lanes(np.array([found.widest])), TRUTH_COST)
-    return _Source("grid atss", found.dtype, arrays, per_image, _lanes(found.counts), per_image)
+        return _Source("grid", found.dtype, arrays, per_image, longest, _whole_lanes(found.widest), TRUTH_COST)
+    return _Source("grid atss", found.dtype, arrays, per_image, longest, _whole_lanes(longest), per_image)
 
 
 @lru_cache(maxsize=512)
@@ -215,9 +217,9 @@ def _keep_space(space: tuple[NDArray[Any], ...]) -> None:
     _spaces.__dict__[space[1].dtype.char] = space
 
 
-def _lanes(counts: NDArray[np.int64]) -> int:
-    """Return the length of the longest set, filled up to whole lanes."""
-    return -(-int(counts.max(initial=0)) // codes.LANES) * codes.LANES
+def _whole_lanes(n: int) -> int:
+    """Return the length of a set filled up to whole lanes."""
+    return -(-n // codes.LANES) * codes.LANES
 
 
 ASSIGNER = Assigner(
