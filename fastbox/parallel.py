@@ -299,7 +299,7 @@ class _Share:
 
 
 def _hand_out(shares: list[_Share]) -> None:
-    """Give shares to the helper threads: so many that each share has one, where no other caller has shares too."""
+    """Give shares to the helper threads, which are at least as many."""
     global _helpers
     with _lock:
         while _helpers < len(shares):
