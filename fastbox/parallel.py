@@ -218,8 +218,8 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
 
     doing = current()
     shares = [_Share(work) for _ in range(workers - 1)]
-    _hand_out(shares)
     try:
+        _hand_out(shares)
         work()
     finally:
         errors = [share.end() for share in shares]
@@ -272,28 +272,37 @@ def together(tasks: Sequence[Callable[[], R]]) -> list[R]:
 
 
 class _Share:
-    """Work for a helper thread, unless the caller ends it first: who is done does not wait for who has not begun."""
+    """Work for a helper thread, unless the caller ends it first: who is done does not wait for who has not begun.
+
+    Once it is ended it holds nothing of the work: a caller may close the memory of its arrays.
+    """
 
     __slots__ = ("_begun", "_done", "_error", "_work")
 
     def __init__(self, work: Callable[[], None]) -> None:
-        self._work, self._begun, self._done = work, threading.Lock(), threading.Lock()
+        self._work: Callable[[], None] | None = work
+        self._begun, self._done = threading.Lock(), threading.Lock()
         self._error: BaseException | None = None
         self._done.acquire()
 
     def do(self) -> None:
         """Do the work, if it is still wanted."""
-        if self._begun.acquire(blocking=False):
-            try:
-                self._work()
-            except BaseException as error:  # whatever it is, it is the caller's
-                self._error = error
-            finally:
-                self._done.release()
+        if not self._begun.acquire(blocking=False):
+            return
+        try:
+            assert self._work is not None
+            self._work()
+        except BaseException as error:  # whatever it is, it is the caller's
+            self._error = error
+        finally:
+            self._work = None
+            self._done.release()
 
     def end(self) -> BaseException | None:
         """Wait until the work is done, if it has begun; return its error."""
-        if not self._begun.acquire(blocking=False):
+        if self._begun.acquire(blocking=False):
+            self._work = None
+        else:
             self._done.acquire()
         return self._error
 

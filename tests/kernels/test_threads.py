@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -145,6 +146,36 @@ def test_work_runs_on_as_many_threads_as_are_set(threads: Any, n: int) -> None:
     used = set(parallel.run(lambda k: threading.get_ident(), [(k,) for k in range(50 * n)]))
     assert threading.get_ident() in used or n > 1
     assert len(used) <= n
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_nothing_holds_the_arguments_of_a_call_that_is_done(n: int, threads: Any) -> None:
+    threads(n)
+
+    class Held:
+        pass
+
+    for turn in range(300):
+        held = Held()
+        gone = weakref.ref(held)
+        parallel.run(lambda one, k: k, [(held, k) for k in range(1 + turn % 7)])
+        del held
+        assert gone() is None
+
+
+def test_the_error_of_any_thread_reaches_the_caller(threads: Any) -> None:
+    threads(3)
+    met = threading.Barrier(3, timeout=60)
+
+    def task(k: int) -> None:
+        met.wait()
+        if k == 2:
+            raise LookupError("the third")
+
+    for _ in range(20):
+        with pytest.raises(LookupError, match="the third"):
+            parallel.run(task, [(k,) for k in range(3)])
+    assert parallel.run(lambda k: k, [(k,) for k in range(9)]) == list(range(9))
 
 
 @pytest.mark.parametrize("n", [0, -1])
