@@ -12,7 +12,7 @@ import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from functools import cache
 from itertools import pairwise
@@ -43,7 +43,7 @@ SMALL = 100_000  # the cost of a span at least, in pairs: they take some times a
 SPANS_PER_THREAD = 8  # so that the other threads wait little for a thread that is held up
 WHOLE_ROWS = 16  # rows of an image are cut at multiples of this number
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal may come while a helper starts, and its handler may call
 _helpers = 0
 _shares: SimpleQueue[_Share] = SimpleQueue()
 _threads: int | None = None
@@ -207,6 +207,11 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
     for k in range(len(spans)):
         waiting.put(k)
 
+    def give_up() -> None:
+        with suppress(Empty):
+            while True:
+                waiting.get_nowait()
+
     def work() -> None:
         with stage(doing):
             while True:
@@ -214,15 +219,23 @@ def run(task: Callable[..., R], spans: Sequence[tuple[Any, ...]]) -> list[R]:
                     k = waiting.get_nowait()
                 except Empty:
                     return
-                results[k] = task(*spans[k])
+                try:
+                    results[k] = task(*spans[k])
+                except BaseException:
+                    give_up()
+                    raise
 
     doing = current()
     shares = [_Share(work) for _ in range(workers - 1)]
     try:
         _hand_out(shares)
         work()
-    finally:
         errors = [share.end() for share in shares]
+    except BaseException:  # nothing is written any more when the caller learns of it
+        give_up()
+        for share in shares:
+            share.end()
+        raise
     for error in errors:
         if error is not None:
             raise error
@@ -277,17 +290,18 @@ class _Share:
     Once it is ended it holds nothing of the work: a caller may close the memory of its arrays.
     """
 
-    __slots__ = ("_begun", "_done", "_error", "_work")
+    __slots__ = ("_done", "_error", "_taken", "_work")
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work: Callable[[], None] | None = work
-        self._begun, self._done = threading.Lock(), threading.Lock()
+        self._taken: dict[str, bool] = {}
         self._error: BaseException | None = None
+        self._done = threading.Lock()
         self._done.acquire()
 
     def do(self) -> None:
         """Do the work, if it is still wanted."""
-        if not self._begun.acquire(blocking=False):
+        if not self._taken.setdefault("by a helper", True):
             return
         try:
             assert self._work is not None
@@ -299,22 +313,22 @@ class _Share:
             self._done.release()
 
     def end(self) -> BaseException | None:
-        """Wait until the work is done, if it has begun; return its error."""
-        if self._begun.acquire(blocking=False):
-            self._work = None
-        else:
-            self._done.acquire()
+        """Wait until the work is done, if it has begun; return its error. May be interrupted and called again."""
+        if self._taken.setdefault("by a helper", False):
+            with self._done:
+                pass
+        self._work = None
         return self._error
 
 
 def _hand_out(shares: list[_Share]) -> None:
-    """Give shares to the helper threads, which are at least as many."""
+    """Give shares to the helper threads, which are at least as many, where the system allows it."""
     global _helpers
-    with _lock:
+    with _lock, suppress(RuntimeError):  # none start where Python is about to end
         while _helpers < len(shares):
             threading.Thread(target=_help, args=(_shares,), name=f"fastbox_{_helpers}", daemon=True).start()
             _helpers += 1
-    for share in shares:
+    for share in shares[:_helpers]:
         _shares.put(share)
 
 
@@ -326,7 +340,7 @@ def _help(shares: SimpleQueue[_Share]) -> None:
 def _forget_helpers() -> None:
     """Drop the helpers in a forked child, which has no thread of its parent."""
     global _helpers, _shares, _lock
-    _helpers, _shares, _lock = 0, SimpleQueue(), threading.Lock()
+    _helpers, _shares, _lock = 0, SimpleQueue(), threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -31,7 +31,8 @@ def images_of(**sets: Collection | None) -> tuple[NDArray[Any] | None, list[NDAr
                 f"Boxes(boxes, images=ids)"
             )
         images, offsets, _ = align_images(every, boxes, ("truths", name))
-        every = every.of(every.columns, every.format, offsets, images)
+        if truths.offsets is not None:
+            every = every.of(every.columns, every.format, offsets, images)
     images = every.images
     starts = [np.zeros(0, np.int64) if boxes is None else align_images(every, boxes)[2] for boxes in sets.values()]
     nothing = np.zeros(len(starts[0]), np.int64)

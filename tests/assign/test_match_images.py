@@ -162,6 +162,7 @@ BOX = [[0.0, 0.0, 1.0, 1.0]]
         (lambda: match(BOX, BOX, rule="atss"), "levels="),
         (lambda: match(BOX, BOX, rule=MatchRule.atss(levels=[2])), "sum"),
         (lambda: match(Boxes(BOX, offsets=[0, 1]), BOX), "got anchors grouped and truths not"),
+        (lambda: match(Boxes(BOX, offsets=[0, 1]), BOX, ignore=BOX), "got anchors grouped and truths not"),
         (lambda: match(BOX, BOX, ignore=Boxes(BOX, offsets=[0, 1])), "got ignore grouped and truths not"),
         (lambda: match(BOX, BOX, rule="none such"), "none such"),
     ],

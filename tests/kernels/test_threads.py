@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -175,6 +176,49 @@ def test_the_error_of_any_thread_reaches_the_caller(threads: Any) -> None:
     for _ in range(20):
         with pytest.raises(LookupError, match="the third"):
             parallel.run(task, [(k,) for k in range(3)])
+    assert parallel.run(lambda k: k, [(k,) for k in range(9)]) == list(range(9))
+
+
+def test_no_span_begins_after_an_error(threads: Any) -> None:
+    threads(2)
+    begun = []
+
+    def task(k: int) -> None:
+        begun.append(k)
+        time.sleep(0.02)
+        raise LookupError(k)
+
+    with pytest.raises(LookupError):
+        parallel.run(task, [(k,) for k in range(50)])
+    assert len(begun) <= 2
+
+
+def test_nothing_runs_on_after_an_interrupt(threads: Any) -> None:
+    threads(2)
+    running: set[int] = set()
+
+    def task(k: int) -> None:
+        running.add(k)
+        try:
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            time.sleep(0.05)
+        finally:
+            running.remove(k)
+
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            parallel.run(task, [(k,) for k in range(20)])
+        assert not running
+
+
+def test_work_is_done_where_no_thread_starts(threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads(4)
+    monkeypatch.setattr(parallel, "_helpers", 0)
+    monkeypatch.setattr(threading.Thread, "start", start)
     assert parallel.run(lambda k: k, [(k,) for k in range(9)]) == list(range(9))
 
 
