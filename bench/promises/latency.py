@@ -43,7 +43,7 @@ def few(name: str, work: str, wanted: float, call: Callable[[Any, Any, Any], Any
 
 def second_thread(setting: Setting) -> Reached:
     """Compare one thread with two where two hardly pay: twenty calls in a row, for a thread sleeps between calls."""
-    a, b = boxes(500, "float32", seed=1), boxes(1000, "float32", seed=2)
+    a, b = boxes(1000, "float32", seed=1), boxes(1000, "float32", seed=2)
 
     def calls(n: int) -> None:
         with Threads(n):
@@ -79,5 +79,5 @@ LATENCY = (
         lambda a, _, scores: fastbox.nms(a, scores, iou_threshold=0.5),
         1000,
     ),
-    Target("latency-threads", "pairs of 500 × 1,000 boxes, two threads: one thread", 0.9, second_thread),
+    Target("latency-threads", "pairs of 1,000 × 1,000 boxes, two threads: one thread", 0.9, second_thread),
 )
