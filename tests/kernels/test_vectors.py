@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastbox.kernels.build import native
 from fastbox.kernels.compare.aligned import ALIGNED, CORNERS
 from fastbox.kernels.loss.overlap import OVERLAP_LOSSES
 
@@ -41,3 +42,28 @@ def test_several_boxes_are_divided_at_once(monkeypatch: pytest.MonkeyPatch, kern
     assert KERNELS[kernel].code(np.dtype(np.float32), metric)
     (text,) = seen
     assert len(re.findall(r"fdiv <\d+ x float>", text)) >= 2
+
+
+SUM = """
+define void @sum(ptr %p) {
+  %x = load <16 x float>, ptr %p
+  %y = fadd <16 x float> %x, %x
+  store <16 x float> %y, ptr %p
+  ret void
+}
+"""
+
+
+@pytest.mark.compiler
+@pytest.mark.skipif(not native.features().get("AVX512VL"), reason="the processor has no vectors of 512 bits")
+def test_vectors_are_as_long_as_those_of_the_processor() -> None:
+    import llvmlite.binding as llvm
+    from numba.core.registry import cpu_target
+
+    from fastbox.kernels.build import compiler
+
+    codegen = cpu_target.target_context.codegen()
+    numbas, module = codegen._tm, llvm.parse_assembly(SUM)
+    assert "zmm" in compiler._machine(codegen, False).emit_assembly(module)
+    assert ALIGNED.code(np.dtype(np.float32), "iou")
+    assert codegen._tm is numbas

@@ -17,7 +17,7 @@ from pathlib import Path
 from fastbox.kernels.build.native import features
 from fastbox.kernels.build.source import blake2b
 
-_FORM = "fastbox kernel 3"  # of the files
+_FORM = "fastbox kernel 4"  # of the files
 _DIGEST = 32  # bytes, at the head of each file
 
 
