@@ -16,6 +16,11 @@ def stack_array(like, count):
     return np.empty(count, like.dtype)
 
 
+def stack_doubles(count):
+    """Return such a vector of float64."""
+    return np.empty(count, np.float64)
+
+
 def stack_columns(like, count):
     """Return four such vectors."""
     return stack_array(like, count), stack_array(like, count), stack_array(like, count), stack_array(like, count)

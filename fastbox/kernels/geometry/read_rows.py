@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.nontemporal import copy_line, per_line
-from fastbox.kernels.build.stack import stack_array
+from fastbox.kernels.build.stack import stack_doubles
 from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect, is_single, rest_of_turn, turned
 from fastbox.kernels.geometry.formulas import Box
@@ -70,23 +70,40 @@ def plain_box(x0, y0, x1, y1, angle):
     return Box(x0, y0, x1, y1, (x1 - x0) * (y1 - y0), angle)
 
 
+@inlined
+def divide(sides, first, tangents, backs):
+    """Turn the diagonals of WIDE boxes of both sides back, as :func:`column_angles` takes them up."""
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = sides
+    (tangent_a, tangent_b), (back_a, back_b) = tangents, backs
+    for j in range(first, first + WIDE):
+        tangent_a[j], back_a[j] = rest_of_turn(np.float64(ax1[j] - ax0[j]), np.float64(ay1[j] - ay0[j]))
+        tangent_b[j], back_b[j] = rest_of_turn(np.float64(bx1[j] - bx0[j]), np.float64(by1[j] - by0[j]))
+
+
+@inlined
+def turn(tangents, backs, first, angle_a, angle_b):
+    """Write the angles of WIDE boxes of both sides."""
+    (tangent_a, tangent_b), (back_a, back_b) = tangents, backs
+    for j in range(first, first + WIDE):
+        angle_a[j], angle_b[j] = turned(tangent_a[j], back_a[j]), turned(tangent_b[j], back_b[j])
+
+
 @device
 def column_angles(a, b, angle_a, angle_b):
     """Write the angles of the diagonals of two sides, which CIoU compares; a side is its columns x0, y0, x1 and y1.
 
-    Two loops take three quarters of the time of one, and of one side after the other: in each of them the processor
-    has more boxes under way while some wait for their division.
+    The diagonals of some boxes are divided while the angles of the boxes before them are computed: two units of the
+    processor then work at the same time, and neither waits for the other.
     """
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a, b
     if is_single(ax0[0]):
-        double = np.empty(0, np.float64)
-        tangent_a, back_a = stack_array(double, ROWS), stack_array(double, ROWS)
-        tangent_b, back_b = stack_array(double, ROWS), stack_array(double, ROWS)
-        for j in range(ROWS):
-            tangent_a[j], back_a[j] = rest_of_turn(np.float64(ax1[j] - ax0[j]), np.float64(ay1[j] - ay0[j]))
-            tangent_b[j], back_b[j] = rest_of_turn(np.float64(bx1[j] - bx0[j]), np.float64(by1[j] - by0[j]))
-        for j in range(ROWS):
-            angle_a[j], angle_b[j] = turned(tangent_a[j], back_a[j]), turned(tangent_b[j], back_b[j])
+        tangents = stack_doubles(ROWS), stack_doubles(ROWS)
+        backs = stack_doubles(ROWS), stack_doubles(ROWS)
+        divide((a, b), 0, tangents, backs)
+        for s in range(WIDE, ROWS, WIDE):
+            divide((a, b), s, tangents, backs)
+            turn(tangents, backs, s - WIDE, angle_a, angle_b)
+        turn(tangents, backs, ROWS - WIDE, angle_a, angle_b)
     else:
         for j in range(ROWS):
             angle_a[j] = aspect(ax1[j] - ax0[j], ay1[j] - ay0[j])

@@ -96,6 +96,13 @@ def _overload_stack_array(like, count):
     return None
 
 
+@overload(stack.stack_doubles, prefer_literal=True)
+def _overload_stack_doubles(count):
+    if isinstance(count, types.IntegerLiteral):
+        return lambda count: _doubles_on_stack(count)
+    return None
+
+
 @overload(stack.stack_columns, prefer_literal=True)
 def _overload_stack_columns(like, count):
     if isinstance(count, types.IntegerLiteral):
@@ -118,6 +125,11 @@ def _overload_stack_tile(like, rows, count):
 @intrinsic(prefer_literal=True)
 def _vector_on_stack(typing, like, count):
     return types.Array(like.dtype, 1, "C")(like, count), _on_stack(count.literal_value)
+
+
+@intrinsic(prefer_literal=True)
+def _doubles_on_stack(typing, count):
+    return types.Array(types.float64, 1, "C")(count), _on_stack(count.literal_value)
 
 
 @intrinsic(prefer_literal=True)
