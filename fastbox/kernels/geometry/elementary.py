@@ -87,8 +87,8 @@ def rest_of_turn(w, h):
     The tangent is at most tan(pi/8), and takes the one division.
     """
     narrow, flat = w <= TAN_EIGHTH * h, h <= TAN_EIGHTH * w
-    above = w if narrow else (-h if flat else w - h)
-    below = h if narrow else (w if flat else w + h)
+    x, y = 0.0 if flat else w, 0.0 if flat else h
+    above, below = x if narrow else x - h, y if narrow else y + w
     back = 0.0 if narrow else (1.0 if flat else 0.5)
     return above / below if w > 0.0 else 0.0, back
 
