@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -37,6 +38,18 @@ import scipy.linalg
 print(scipy.linalg.det([[2.0]]))
 """
     assert python(code).stdout.split("\n")[:2] == ["True set()", "2.0"]
+
+
+@pytest.mark.skipif(not hasattr(sys, "setdlopenflags"), reason="the system has no such flags")
+def test_functions_of_libraries_are_looked_up_when_they_are_called(python: Any) -> None:
+    code = """
+import atexit, os, sys
+from fastbox.__main__ import main
+atexit.register(lambda: print("lazy:", sys.getdlopenflags() == os.RTLD_LAZY, "pyarrow.lib" in sys.modules))
+sys.argv = ["fastbox", "plan", "data/truths.parquet"]
+main()
+"""
+    assert python(code).stdout.endswith("lazy: True True\n")
 
 
 END = """
