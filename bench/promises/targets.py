@@ -128,6 +128,21 @@ def loss_floor(threads: int) -> Callable[[Setting], Reached]:
     return measure
 
 
+def aligned_floor(threads: int) -> Callable[[Setting], Reached]:
+    def measure(setting: Setting) -> Reached:
+        n = setting.sizes.of(4_000_000)
+        a, b, room = boxes(n, "float32", seed=1), boxes(n, "float32", seed=2), floors.touched(n, "float32")
+        p, q = a.reshape(-1), b.reshape(-1)
+        calls: Calls = {
+            "fastbox": lambda: fastbox.aligned(a, b, out=room),
+            "read and add": lambda: floors.read_both_and_add(p, q, threads),
+        }
+        with Threads(threads):
+            return ratio(take_turns(calls, setting.rounds, settle=True), "read and add", "fastbox")
+
+    return measure
+
+
 def measure_time(encoding: str) -> Callable[[Setting], Reached]:
     def measure(setting: Setting) -> Reached:
         times, details = measured(setting)
@@ -235,6 +250,8 @@ TARGETS = (
     Target("pairs-numpy", "pairs at 0.5, 10⁴ × 10⁴, one image: numpy by blocks", 20, pairs_numpy),
     Target("loss-1", "smooth_l1_loss mean, 16M float32, 1 thread: read and add", 0.8, loss_floor(1)),
     Target("loss-2", "smooth_l1_loss mean, 16M float32, 2 threads: read and add", 0.8, loss_floor(2)),
+    Target("aligned-1", "aligned IoU, 4M rows float32, out=, 1 thread: read and add", 0.7, aligned_floor(1)),
+    Target("aligned-2", "aligned IoU, 4M rows float32, out=, 2 threads: read and add", 0.7, aligned_floor(2)),
     Target(
         "measure-default",
         "fastbox measure, 20M rows: pyarrow in and out, its defaults",

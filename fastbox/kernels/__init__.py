@@ -7,7 +7,7 @@ No kernel checks its arguments.
 - ``codes``: numbers that kernels share with their callers
 - ``metrics``: every metric's record: its formulas, its range and what a kernel may skip
 - ``build``: the machine code of kernels, from a library, the cache or the compiler, and its calls; stack
-  arrays, transposes, non-temporal stores, masks of bytes
+  arrays, transposes, prefetches, non-temporal stores, masks of bytes
 - ``geometry``: formulas, their gradients, boxes of extreme size, packing and reading rows
 - ``common``: sorting, sums in a fixed order, sketches, anchor shapes
 - ``compare``: two collections, dense, through an index, and row by row

@@ -6,6 +6,7 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.bits import ordered_view
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
 from fastbox.kernels.build.stack import stack_array, stack_columns, stack_tile
 from fastbox.kernels.build.transpose import WIDE, is_block, lanes_to_vector, rows_to_lanes
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
@@ -47,16 +48,20 @@ def measure_columns(beta, a, b, angle_a, angle_b, values):
     return all_safe(top, low, zero)
 
 
-def measure_corners(beta, a, b, first, last, out):
+def measure_corners(beta, a, b, first, last, ahead, out):
     """Write the values of rows of corners, whole times WIDE; return whether all boxes are valid and safe.
 
-    If not, no value is right. From their rows to their values boxes stay in registers.
+    If not, no value is right. From their rows to their values boxes stay in registers; those of some rows ahead are
+    asked for.
     """
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, WIDE), stack_columns(out, WIDE)
     values, zero, bits = stack_array(out, WIDE), out.dtype.type(0), ordered_view(out)
     tops, lows = stack_array(bits, WIDE), stack_array(bits, WIDE)
     start_ranges(tops, lows, zero)
     for s in range(first, last, WIDE):
+        if ahead:
+            prefetch_numbers(a, 4 * (s + ahead), 4 * WIDE)
+            prefetch_numbers(b, 4 * (s + ahead), 4 * WIDE)
         rows_to_lanes(a, s, (ax0, ay0, ax1, ay1), 0)
         rows_to_lanes(b, s, (bx0, by0, bx1, by1), 0)
         for j in range(WIDE):
@@ -68,7 +73,7 @@ def measure_corners(beta, a, b, first, last, out):
     return are_safe(tops, lows, zero)
 
 
-def measure_corners_with_angles(beta, a, b, first, last, out):
+def measure_corners_with_angles(beta, a, b, first, last, ahead, out):
     """Do the same with metrics that need angles: of more boxes at once, for each waits for divisions."""
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, ROWS), stack_columns(out, ROWS)
     angle_a, angle_b, values = stack_array(out, ROWS), stack_array(out, ROWS), stack_array(out, ROWS)
@@ -80,6 +85,9 @@ def measure_corners_with_angles(beta, a, b, first, last, out):
     for s in range(first, last, ROWS):
         n = min(ROWS, last - s)
         for j in range(0, n, WIDE):
+            if ahead:
+                prefetch_numbers(a, 4 * (s + j + ahead), 4 * WIDE)
+                prefetch_numbers(b, 4 * (s + j + ahead), 4 * WIDE)
             rows_to_lanes(a, s + j, side_a, j)
             rows_to_lanes(b, s + j, side_b, j)
         found &= measure_columns(beta, side_a, side_b, angle_a, angle_b, values)
@@ -113,18 +121,18 @@ def corners(beta, a, b, span, out):
     """
     first, last = span
     tile_a, tile_b, values = stack_tile(out, ROWS, 4), stack_tile(out, ROWS, 4), stack_array(out, ROWS)
-    in_block = is_block(a) & is_block(b)
+    in_block, ahead = is_block(a) & is_block(b), rows_ahead(a, a.shape[0])
     begin, bad = first, first  # rows before `bad` are measured again
     while begin < last:
         end = min(begin + (WIDE if begin < bad else AT_ONCE), last)
         whole = end - (end - begin) % WIDE if in_block else begin
-        safe = measure_corners(beta, a, b, begin, whole, out)
+        safe = measure_corners(beta, a, b, begin, whole, ahead, out)
         for s in range(whole, end, ROWS):
             n = min(ROWS, end - s)
             filled = (n + WIDE - 1) // WIDE * WIDE
             copy_rows(a, s, n, tile_a, filled)
             copy_rows(b, s, n, tile_b, filled)
-            safe &= measure_corners(beta, tile_a, tile_b, 0, filled, values)
+            safe &= measure_corners(beta, tile_a, tile_b, 0, filled, 0, values)
             for j in range(n):
                 out[s + j] = values[j]
         if safe:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.nontemporal import copy_line, per_line
+from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
 from fastbox.kernels.build.stack import stack_doubles
 from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect, is_single, rest_of_turn, turned
@@ -34,11 +35,18 @@ def layout_of(boxes):
 def read_rows(boxes, layout, first, n, x0, y0, x1, y1):
     """Read n boxes from a row on as columns of corners; points at the origin fill the columns up."""
     arrangement, p, q, r, s = boxes
-    zero = x0.dtype.type(0)
+    zero, ahead = x0.dtype.type(0), rows_ahead(p, p.size)
     if n == ROWS and layout == IN_ROWS:
+        if ahead:
+            prefetch_numbers(p, 4 * (first + ahead), 4 * ROWS)
         for j in range(0, ROWS, WIDE):
             rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
     elif n == ROWS and layout == IN_COLUMNS:
+        if ahead:
+            prefetch_numbers(p, first + ahead, ROWS)
+            prefetch_numbers(q, first + ahead, ROWS)
+            prefetch_numbers(r, first + ahead, ROWS)
+            prefetch_numbers(s, first + ahead, ROWS)
         for j in range(0, ROWS, per_line(x0)):
             copy_line(x0, j, p, first + j)
             copy_line(y0, j, q, first + j)

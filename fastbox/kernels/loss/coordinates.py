@@ -12,6 +12,7 @@ from fastbox.kernels.build.bits import ordered_bits
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, finish_nontemporal
+from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
 from fastbox.kernels.build.stack import stack_array
 from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import BLOCK
@@ -71,13 +72,16 @@ def sweep(pair, beta, weighed, scale, span, outputs, carried):
     out, boxed, grad, nontemporal, sums = outputs
     per_line = LINE // out.itemsize
     zero, infinite = out.dtype.type(0), out.dtype.type(np.inf)
-    turn = 0
+    turn, ahead = 0, 4 * rows_ahead(pred, pred.size // 4)
     losses, slopes, lanes = stack_array(out, SUMS), stack_array(out, AHEAD), stack_array(sums, SUMS)
     for l in range(SUMS):
         lanes[l] = carried[l]
     for k in range(first, last, SUMS):
         top = ordered_bits(zero)
         at = per_line + turn
+        if ahead:
+            prefetch_numbers(pred, k + ahead, SUMS)
+            prefetch_numbers(target, k + ahead, SUMS)
         if grad.size:
             for l in range(SUMS):
                 j = np.uint64(k + l)

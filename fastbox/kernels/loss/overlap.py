@@ -19,6 +19,7 @@ from fastbox.kernels.build.nontemporal import (
     finish_nontemporal,
     per_line,
 )
+from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
 from fastbox.kernels.build.stack import stack_array, stack_columns
 from fastbox.kernels.build.transpose import (
     WIDE,
@@ -53,11 +54,11 @@ robust, ANGLES, GRADED = robust_iou_loss_and_grad, False, True
 graded_corners = graded_columns = plain_corners = plain_columns = None
 
 
-def corner_losses(pred, target, scale, span, values, grad, place):
+def corner_losses(pred, target, scale, span, ahead, values, grad, place):
     """Write the losses of rows of corners, whole times ROWS, and from a place on the gradients times the scale.
 
     Returns whether all boxes are valid and safe; if not, no loss is right. From their rows to their losses and
-    gradients boxes stay in registers.
+    gradients boxes stay in registers; those of some rows ahead are asked for.
     """
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(values, WIDE), stack_columns(values, WIDE)
     found, (g0, g1, g2, g3) = stack_array(values, WIDE), stack_columns(values, WIDE)
@@ -66,6 +67,9 @@ def corner_losses(pred, target, scale, span, values, grad, place):
     start_ranges(tops, lows, zero)
     for s in range(span[0], span[1], WIDE):
         k = s - span[0]
+        if ahead:
+            prefetch_numbers(pred, 4 * (s + ahead), 4 * WIDE)
+            prefetch_numbers(target, 4 * (s + ahead), 4 * WIDE)
         rows_to_lanes(pred, s, (ax0, ay0, ax1, ay1), 0)
         rows_to_lanes(target, s, (bx0, by0, bx1, by1), 0)
         for j in range(WIDE):
@@ -81,12 +85,15 @@ def corner_losses(pred, target, scale, span, values, grad, place):
     return are_safe(tops, lows, zero)
 
 
-def corner_losses_with_angles(pred, target, scale, span, values, grad, place):
+def corner_losses_with_angles(pred, target, scale, span, ahead, values, grad, place):
     """Do the same for losses that need angles: of more boxes at once, for each waits for divisions."""
     a, b, g = stack_columns(values, ROWS), stack_columns(values, ROWS), stack_columns(values, ROWS)
     angles, found, safe = (stack_array(values, ROWS), stack_array(values, ROWS)), stack_array(values, ROWS), True
     for s in range(span[0], span[1], ROWS):
         k = s - span[0]
+        if ahead:
+            prefetch_numbers(pred, 4 * (s + ahead), 4 * ROWS)
+            prefetch_numbers(target, 4 * (s + ahead), 4 * ROWS)
         for j in range(0, ROWS, WIDE):
             rows_to_lanes(pred, s + j, a, j)
             rows_to_lanes(target, s + j, b, j)
@@ -198,7 +205,7 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
     angles, lanes = (stack_array(out, ROWS), stack_array(out, ROWS)), stack_array(sums, ROWS)
     values, slopes, some = stack_array(out, ROWS), stack_array(out, AHEAD), stack_array(out, AT_ONCE)
     lanes[:] = 0.0
-    turn, whole = 0, last - (last - first) % ROWS
+    turn, whole, ahead = 0, last - (last - first) % ROWS, rows_ahead(pred[1], pred[1].size)
     step = ROWS if nontemporal else AT_ONCE  # gradients that wait can't be taken back
     for begin in range(first, last, step):
         end = min(begin + step, last)
@@ -207,11 +214,11 @@ def overlap_losses(pred, target, weights, scale, span, outputs):
             part = begin, done
             if grad.size:
                 to, place = (slopes, per_line(grad) + turn) if nontemporal else (grad, 4 * begin)
-                safe = graded_corners(pred[1], target[1], scale, part, some, to, place)
+                safe = graded_corners(pred[1], target[1], scale, part, ahead, some, to, place)
                 if nontemporal and safe:
                     turn = append_nontemporal(grad, 4 * begin, slopes, turn, NUMBERS, 4 * first)
             else:
-                safe = plain_corners(pred[1], target[1], scale, part, some, grad, 0)
+                safe = plain_corners(pred[1], target[1], scale, part, ahead, some, grad, 0)
             done = done if safe else begin
             for k in range(done - begin if out.size else 0):
                 out[np.uint64(begin + k)] = some[np.uint64(k)]

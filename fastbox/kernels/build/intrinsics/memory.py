@@ -1,4 +1,4 @@
-"""Non-temporal stores, and arrays on the stack."""
+"""Non-temporal stores, prefetches, and arrays on the stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
-from fastbox.kernels.build import nontemporal, stack
+from fastbox.kernels.build import nontemporal, prefetch, stack
 from fastbox.kernels.build.intrinsics.in_place import in_place_of
 from fastbox.kernels.build.nontemporal import LINE
 
@@ -83,6 +83,23 @@ def _fence(typing):
         return context.get_dummy_value()
 
     return types.void(), emit
+
+
+_TO_READ, _KEPT, _OF_DATA = 0, 3, 1  # what LLVM is told of a prefetch
+
+
+@in_place_of(prefetch.prefetch)
+def _prefetch(typing, array, place):
+    def emit(context, builder, signature, arguments):
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        asked = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        line = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(asked, [line, number(_TO_READ), number(_KEPT), number(_OF_DATA)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), emit
 
 
 # Arrays on the stack are made in functions of their own, which end their lives where they are no longer needed: without

@@ -1,0 +1,26 @@
+"""Memory asked for before it is read: past the caches a processor guesses too late what a loop with much work reads."""
+
+from __future__ import annotations
+
+from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.nontemporal import per_line
+
+SOON = 1024  # bytes of a column between what is asked for and what is read: the work on them takes as long as memory
+LARGE = 1 << 19  # bytes of the boxes of one side, from which on the caches of a core do not hold both sides
+
+
+def prefetch(array, place):
+    """Ask for the cache line of a number of an array, counted from its first one; the line may lie behind the end."""
+
+
+@inlined
+def prefetch_numbers(array, place, count):
+    """Ask for the cache lines of some numbers that lie one behind the other."""
+    for k in range(0, count, per_line(array)):
+        prefetch(array, place + k)
+
+
+@device
+def rows_ahead(column, rows):
+    """Return how many rows ahead boxes of four columns are asked for; 0 for so few rows that caches may hold them."""
+    return SOON // column.itemsize if 4 * rows * column.itemsize >= LARGE else 0
