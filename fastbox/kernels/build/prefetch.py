@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.nontemporal import per_line
 
-SOON = 1024  # bytes of a column between what is asked for and what is read: the work on them takes as long as memory
+SOON = 512  # bytes of a column between what is asked for and what is read: the work on them takes as long as memory
 LARGE = 1 << 19  # bytes of the boxes of one side, from which on the caches of a core do not hold both sides
 
 
