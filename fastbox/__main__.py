@@ -42,6 +42,7 @@ def _start_fast() -> None:
     """Set what a process of the command line does at its start beside its work."""
     # No command multiplies matrices, and the threads that OpenBLAS starts with NumPy wait in a loop at first.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("LANGUAGE", "C")  # or click looks for files with translations of its words, which has none
     if hasattr(sys, "setdlopenflags"):  # functions of Arrow's libraries are looked up when they are called: few are
         sys.setdlopenflags(os.RTLD_LAZY)
     gc.set_threshold(100_000)  # modules make many objects, none of them garbage

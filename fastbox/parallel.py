@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
 from queue import Empty, SimpleQueue
@@ -28,7 +28,7 @@ from fastbox.values.labels import once
 
 __all__ = [
     "Span", "Version", "alone", "blocks", "compile_together", "cut", "cuts", "get_num_threads", "kernel", "kernels",
-    "run", "run_blocks", "run_calls", "set_num_threads", "threads_here", "together",
+    "run", "run_blocks", "run_calls", "set_num_threads", "threads_here",
 ]  # fmt: skip
 
 R = TypeVar("R")
@@ -261,30 +261,6 @@ def run_blocks(
     if 0 < n < 2 * smallest:
         return [kernel(*given, (0, n), out)]
     return run(kernel, [(*given, span, out) for span in blocks(n, whole, smallest)])
-
-
-def together(tasks: Sequence[Callable[[], R]]) -> list[R]:
-    """Call the first of some tasks while another thread calls the others in turn; return all results in order.
-
-    For tasks that read files: in part without the GIL, and with the helpers. The error of the first task
-    that fails is raised.
-    """
-    if len(tasks) < 2 or get_num_threads() == 1:
-        return [task() for task in tasks]
-    from concurrent.futures import ThreadPoolExecutor
-
-    def work(task: Callable[[], R]) -> R:
-        with stage(doing):
-            return task()
-
-    doing = current()
-    with ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader") as other:
-        coming = [other.submit(copy_context().run, work, task) for task in tasks[1:]]
-        try:
-            return [tasks[0](), *(future.result() for future in coming)]
-        except BaseException:
-            other.shutdown(cancel_futures=True)
-            raise
 
 
 class _Share:

@@ -1,26 +1,32 @@
-"""The seconds of a call by stage: imports, compiling, decoding, computing, encoding and waiting.
+"""The seconds of a call by stage: imports, compiling, decoding, computing, encoding and waiting; and the log.
 
-Nothing is measured, at the cost of one comparison, unless :func:`profiled` is active in this process.
+Nothing is measured, at the cost of one comparison, unless :func:`profiled` is active in this process. ``logging`` takes
+milliseconds to import, and is imported when something is logged.
 """
 
 from __future__ import annotations
 
 import builtins
 import importlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["STAGES", "Profile", "current", "profiled", "stage", "staged", "told"]
+if TYPE_CHECKING:
+    from logging import Logger
+
+__all__ = ["STAGES", "Profile", "current", "logger", "profiled", "stage", "staged", "told", "watched"]
 
 Item = TypeVar("Item")
 
 STAGES = ("import", "compile", "decode", "compute", "encode", "wait")
 
 _NOTHING = nullcontext()
+_waiting: list[Callable[[Logger], None]] = []  # for the logger
 _profile: Profile | None = None
 
 
@@ -165,7 +171,7 @@ def profiled(*, whole_process: bool = False) -> Iterator[Profile]:
             else:
                 _profile.enter("compile")
 
-    log, compiling = logging.getLogger("fastbox"), Compiling()
+    log, compiling = logger(), Compiling()
     level = log.level
     plain, module = builtins.__import__, importlib.import_module
     _profile = profile = Profile(time.process_time() if whole_process else 0.0)
@@ -198,3 +204,33 @@ def _timed(load: Callable[..., Any], profile: Profile) -> Callable[..., Any]:
             inside.imports = False
 
     return timed
+
+
+def logger() -> Logger:
+    """Return the logger, watched by all who asked for that."""
+    import logging
+
+    found = logging.getLogger("fastbox")
+    while _waiting:
+        _waiting.pop(0)(found)
+    return found
+
+
+@contextmanager
+def watched(watch: Callable[[Logger], Callable[[], None]]) -> Iterator[None]:
+    """Have the logger watched from its next record on: ``watch`` gets the logger and returns what ends the watch."""
+    ends: list[Callable[[], None]] = []
+
+    def begin(log: Logger) -> None:
+        ends.append(watch(log))
+
+    _waiting.append(begin)
+    try:
+        if "logging" in sys.modules:
+            logger()
+        yield
+    finally:
+        if begin in _waiting:
+            _waiting.remove(begin)
+        for end in ends:
+            end()

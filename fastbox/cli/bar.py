@@ -12,10 +12,9 @@ from rich.progress import Progress, ProgressColumn
 from rich.text import Text
 
 from fastbox.cli.messages import above
+from fastbox.stages import logger
 
 __all__ = ["Bar"]
-
-LOG = logging.getLogger("fastbox")
 
 
 class Bar(Progress):
@@ -34,15 +33,16 @@ class Bar(Progress):
     @contextmanager
     def shown(self) -> Iterator[Bar]:
         """Show the bar, follow the log of kernels, and print one line about them at the end."""
-        level = LOG.level
-        LOG.addHandler(self._compiled)
-        LOG.setLevel(logging.DEBUG)
+        log = logger()
+        level = log.level
+        log.addHandler(self._compiled)
+        log.setLevel(logging.DEBUG)
         try:
             with self, above(self.console):
                 yield self
         finally:
-            LOG.setLevel(level)
-            LOG.removeHandler(self._compiled)
+            log.setLevel(level)
+            log.removeHandler(self._compiled)
             if self._compiled.count:
                 self.console.print(self._compiled.done(), style="dim", highlight=False)
 

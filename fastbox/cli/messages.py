@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
+from fastbox.stages import watched
+
 if TYPE_CHECKING:
+    from logging import Logger
+
     from rich.console import Console
 
 __all__ = ["above", "logged_on_stderr", "say"]
 
-LOG = logging.getLogger("fastbox")
-
 _consoles: list[Console] = []  # of the bars that are shown
-
-
-class _Lines(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, "kernel"):  # the bar shows kernels
-            say(record.getMessage(), *(("warning: ", "yellow") if record.levelno >= logging.WARNING else ()))
 
 
 def say(sentence: str, what: str = "", color: str | None = None) -> None:
@@ -51,11 +46,27 @@ def above(console: Console) -> Iterator[None]:
 @contextmanager
 def logged_on_stderr() -> Iterator[None]:
     """Show the records of the logger ``fastbox``, a line for each record."""
-    handler, level = _Lines(logging.INFO), LOG.level
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    try:
+    with watched(_shown):
         yield
-    finally:
-        LOG.removeHandler(handler)
-        LOG.setLevel(level)
+
+
+def _shown(log: Logger) -> Callable[[], None]:
+    """Show the records of a logger; return what ends that."""
+    import logging
+
+    class Lines(logging.Handler):
+        """A log handler that says each record."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if not hasattr(record, "kernel"):  # the bar shows kernels
+                say(record.getMessage(), *(("warning: ", "yellow") if record.levelno >= logging.WARNING else ()))
+
+    handler, level = Lines(logging.INFO), log.level
+
+    def end() -> None:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    return end

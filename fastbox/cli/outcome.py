@@ -6,7 +6,6 @@ import atexit
 import os
 import signal
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -180,7 +179,11 @@ def _exit(code: int) -> NoReturn:
 
 def _is_of_printing(error: OSError) -> bool:
     """Tell whether an error was raised by printing: in Click, Rich, the console or here, and not by writing outputs."""
-    frame = [entry for entry, _ in traceback.walk_tb(error.__traceback__)][-1]
+    entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
+    assert entry is not None
+    frame = entry.tb_frame
     name = str(frame.f_globals.get("__name__"))
     printing = name == CONSOLE or name.partition(".")[0] in ("click", "rich")
     return printing or frame.f_code is _flush.__code__

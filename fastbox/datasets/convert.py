@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import warnings
 from collections import Counter
@@ -25,7 +24,7 @@ from fastbox.datasets.registry import Format, format_named, formats
 from fastbox.datasets.rotated import Loss, fitted
 from fastbox.errors import InputError, InputWarning, advice
 from fastbox.report.numbers import counted
-from fastbox.stages import stage, staged
+from fastbox.stages import logger, stage, staged
 from fastbox.storage.convention import check_name
 from fastbox.storage.locate import check_named, expand
 from fastbox.storage.opened import State, check_state, state_of
@@ -41,7 +40,6 @@ __all__ = ["convert"]
 
 pc = deferred("pyarrow.compute")
 
-LOG = logging.getLogger("fastbox")
 
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
@@ -311,7 +309,7 @@ def _log_lost_marks(tally: Tally, format: Format) -> None:
         if lost:
             many = f"{lost} box{'es become' if lost > 1 else ' becomes'} plain"
             others = "Parquet, VOC or DOTA" if mark == "difficult" else "Parquet or COCO"
-            LOG.warning("%s has no place for %s, and %s: write %s to keep it", format.name, mark, many, others)
+            logger().warning("%s has no place for %s, and %s: write %s to keep it", format.name, mark, many, others)
 
 
 def _with_left_out(tally: Tally, format: Format, beside: bool) -> dict[str, float | str]:
@@ -321,11 +319,11 @@ def _with_left_out(tally: Tally, format: Format, beside: bool) -> dict[str, floa
     if format.lists_images or beside:
         if unlisted:
             lost, how = counted(unlisted, "images without boxes"), advice("--sizes TABLE", "sizes=TABLE")
-            LOG.warning("the source does not list %s: name them with %s", lost, how)
+            logger().warning("the source does not list %s: name them with %s", lost, how)
         return summary | {"images_left_out": unlisted}
     if without:
         how = f"add {advice('--write-images OUT', 'write_images=OUT')}" if format.kind == "table" else "write COCO"
-        LOG.warning(
+        logger().warning(
             "%s has no place for %s: %s to keep them", format.name, counted(without, "images without boxes"), how
         )
     return summary | {"images_left_out": without + unlisted}

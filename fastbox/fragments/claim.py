@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 import platform
 import secrets
@@ -14,13 +13,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastbox.errors import InputError, advice
+from fastbox.stages import logger
 from fastbox.storage.convention import mark_in
 from fastbox.storage.stores import exists, is_stored, read_object, remove, write_object
 from fastbox.storage.temporary import lock
 
 __all__ = ["CLAIM", "claimed", "is_unfinished", "mark_finished", "mark_unfinished"]
 
-LOG = logging.getLogger("fastbox")
 
 CLAIM = ".fastbox-run"
 PAUSE = 0.2  # seconds between checks of a folder that the same run holds
@@ -129,7 +128,9 @@ def _held(path: str, folder: str, identity: dict[str, Any]) -> int | None:
         if held is None or other.get("run") != identity["run"]:
             raise _refused(folder, other, f"; if that run is dead, remove {path}" if held is None else "")
         if not waited:
-            LOG.info("%s: the same run is under way in process %s: waiting for its end", folder, other.get("process"))
+            logger().info(
+                "%s: the same run is under way in process %s: waiting for its end", folder, other.get("process")
+            )
             waited = True
         time.sleep(PAUSE)
 

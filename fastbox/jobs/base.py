@@ -31,6 +31,7 @@ from fastbox.report.provenance import Provenance
 from fastbox.result import Result
 from fastbox.stages import stage
 from fastbox.storage.backed import Backed
+from fastbox.storage.beside import together
 from fastbox.storage.locate import check_named, find_files
 from fastbox.storage.opened import keep_open
 from fastbox.storage.outputs import check_outputs
@@ -214,7 +215,7 @@ class Tables:
             elif given is not None:
                 tasks.append(partial(_source, given, name, traits))
             places += [name] * (len(tasks) - len(places))
-        sources = [task() for task in tasks] if parallel.alone() else parallel.together(tasks)
+        sources = [task() for task in tasks] if parallel.alone() else together(tasks)
         read = list(zip(places, sources, strict=True))
         self._tables = {name: [source for place, source in read if place == name] for name in self._several}
         self._columns: dict[str, str] = {}

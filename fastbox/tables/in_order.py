@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import zlib
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from fastbox._lazy import deferred
 from fastbox.arrow.arrays import id_kind, one_chunk, plain, rows_of, sort_command
 from fastbox.errors import InputError
 from fastbox.memory import get_memory
+from fastbox.stages import logger
 from fastbox.storage.backed import Backed, Original, Scratch, parquet_of
 from fastbox.storage.locate import Listing, find_files
 from fastbox.storage.opened import check_state, open_parquet
@@ -33,7 +33,6 @@ __all__ = ["order_of", "sorted_source", "sorted_table"]
 pc = deferred("pyarrow.compute")
 pq = deferred("pyarrow.parquet")
 
-LOG = logging.getLogger("fastbox")
 
 COPIES = 4  # of a table that is sorted in memory
 
@@ -57,7 +56,9 @@ def sorted_source(source: Source) -> Source:
     backed = _in_memory(source, files, name, read_as) if small else _on_disk(source, files, name, read_as)
     where = "in memory" if small else "on disk"
     how = f"; {sort_command(name, source.image)} writes a sorted copy" if read_as == "parquet" else ""
-    LOG.info("%s is not sorted by %s: its %s rows were sorted %s%s", name, source.image, f"{sum(rows):,}", where, how)
+    logger().info(
+        "%s is not sorted by %s: its %s rows were sorted %s%s", name, source.image, f"{sum(rows):,}", where, how
+    )
     return replace(source, path=backed)
 
 

@@ -7,7 +7,6 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +16,7 @@ from fastbox._lazy import deferred
 from fastbox._record import dataclass
 from fastbox.parallel import alone
 from fastbox.stages import stage
+from fastbox.storage.beside import Beside, Coming
 from fastbox.storage.folders import check_file, no_folder, sync_folder
 from fastbox.storage.stores import is_stored, local, upload
 from fastbox.storage.temporary import Temporary, remove_abandoned
@@ -110,8 +110,8 @@ class Sink:
         self._pending: list[pa.Table] = []
         wide = [place for place, kind in enumerate(schema.types) if not is_fixed(kind)]
         self._groups = GroupEnds(wide, _GROUP_ROWS, _GROUP_BYTES)
-        self._thread: ThreadPoolExecutor | None = None
-        self._writing: Future[None] | None = None
+        self._thread: Beside | None = None
+        self._writing: Coming[None] | None = None
         self._encoding = threading.Lock()
 
     def __enter__(self) -> Sink:
@@ -126,7 +126,7 @@ class Sink:
             file = self._temporary.file
             encodings = _encodings(self.schema) if self._encodings is None else self._encodings
             self._writer = pq.ParquetWriter(file, self.schema, compression=self._compression, **encodings)
-            self._thread = None if alone() else ThreadPoolExecutor(1, thread_name_prefix="fastbox-writer")
+            self._thread = None if alone() else Beside("fastbox-writer")
         except BaseException:
             self._discard()
             raise
@@ -178,7 +178,7 @@ class Sink:
         if self._thread is None:
             self._encode(rows, groups)
         else:
-            self._writing = self._thread.submit(self._encode, rows, groups)
+            self._writing = self._thread.call(self._encode, rows, groups)
 
     def _wait(self) -> None:
         """Wait until the last rows are written; raise the error of writing them."""
@@ -200,7 +200,7 @@ class Sink:
             self._flush([self._groups.rows])
         self._wait()
         if self._thread is not None:
-            self._thread.shutdown()
+            self._thread.end()
         self._writer.add_key_value_metadata(entry_of(self._record | {"rows": self.rows}))
         self._writer.close()
         file = self._temporary.file
@@ -221,8 +221,11 @@ class Sink:
     def _discard(self) -> None:
         try:
             if self._thread is not None:
-                self._thread.shutdown(cancel_futures=True)
-            with contextlib.suppress(Exception), self._encoding:  # shutdown may not wait for a thread that writes
+                self._thread.end()
+            with (
+                contextlib.suppress(Exception),
+                self._encoding,
+            ):  # an interrupt may end the wait for a thread that writes
                 self._writer.close()
             with contextlib.suppress(Exception):
                 self._temporary.file.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import reduce
 from itertools import islice
@@ -26,6 +25,7 @@ from fastbox.memory import more_memory, most_boxes
 from fastbox.parallel import alone
 from fastbox.stages import stage
 from fastbox.storage.backed import Backed
+from fastbox.storage.beside import Beside
 from fastbox.storage.locate import Paths
 from fastbox.storage.opened import Opened
 from fastbox.tables.batches import Batch, boxes_of
@@ -64,13 +64,12 @@ def check_rows(rows: int) -> None:
 
 def ahead(items: Generator[Item]) -> Generator[Item]:
     """Yield from a generator that runs in a thread, one item ahead; closing also stops and closes that generator."""
-    taken = threading.Lock()
     reader = 0
 
     def step() -> list[Item]:
         nonlocal reader
         reader = threading.get_ident()
-        with taken, stage("decode"):
+        with stage("decode"):
             return list(islice(items, 1))
 
     if alone():
@@ -79,23 +78,22 @@ def ahead(items: Generator[Item]) -> Generator[Item]:
                 yield found.pop()
         return
 
-    thread = ThreadPoolExecutor(1, thread_name_prefix="fastbox-reader")
+    beside = Beside("fastbox-reader")
     try:
-        coming = thread.submit(step)
+        coming = beside.call(step)
         while True:
             with stage("wait"):
                 found = coming.result()
             if not found:
                 return
-            coming = thread.submit(step)
+            coming = beside.call(step)
             yield found.pop()
     finally:
         if threading.get_ident() == reader:  # collected as garbage in the thread that reads, whose end closes the items
-            thread.shutdown(wait=False, cancel_futures=True)
+            beside.end(wait=False)
         else:
-            thread.shutdown(cancel_futures=True)
-            with taken:  # shutdown does not wait for a thread whose start an interrupt cut short
-                items.close()
+            beside.end()
+            items.close()
 
 
 def _with_warnings(chunks: Generator[Chunk], sources: list[Source], plans: list[Plan]) -> Generator[Chunk]:

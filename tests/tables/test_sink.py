@@ -143,7 +143,7 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path, error: type[BaseExce
     assert was is None or path.read_bytes() == was
 
 
-@pytest.mark.parametrize("where", [(temporary, "lock"), (module, "_encodings"), (module, "ThreadPoolExecutor")])
+@pytest.mark.parametrize("where", [(temporary, "lock"), (module, "_encodings"), (module, "Beside")])
 def test_an_interrupt_while_the_file_is_made_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[object, str]
 ) -> None:

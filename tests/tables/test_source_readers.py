@@ -22,6 +22,7 @@ from support.paths import SHARED
 
 from fastbox.datasets.scan import scan
 from fastbox.errors import InputError
+from fastbox.storage.beside import Coming
 from fastbox.tables import stream
 from fastbox.tables.footers import check_footer
 from fastbox.tables.source import Source
@@ -142,19 +143,32 @@ def test_a_real_dataset_is_joined() -> None:
         scan(data / "coco_val2017_images.parquet")
 
 
-def test_an_interrupt_while_the_reader_starts_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's pool does not know a thread that was started when the interrupt came."""
+def test_an_interrupt_while_the_reader_starts_leaves_nothing_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, started = [], []
+
+    def start(thread: threading.Thread) -> None:
+        usual(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    def items() -> Generator[int]:
+        begun.append(True)
+        yield 1
+
+    usual = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        next(stream.ahead(items()))
+    assert [thread.is_alive() for thread in started] == [False]
+    assert not begun
+
+
+def test_an_interrupt_while_an_item_is_read_waits_for_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     running, closed = threading.Event(), []
 
-    class Pool:
-        def __init__(self, *_: Any, **__: Any) -> None: ...
-
-        def submit(self, step: Any) -> None:
-            threading.Thread(target=step).start()
-            assert running.wait(60)
-            raise KeyboardInterrupt
-
-        def shutdown(self, **_: Any) -> None: ...
+    def interrupted(_: Any) -> None:
+        assert running.wait(60)
+        raise KeyboardInterrupt
 
     def items() -> Generator[int]:
         try:
@@ -164,7 +178,7 @@ def test_an_interrupt_while_the_reader_starts_waits_for_it(monkeypatch: pytest.M
         finally:
             closed.append(True)
 
-    monkeypatch.setattr(stream, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(Coming, "result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         next(stream.ahead(items()))
     assert closed == [True]

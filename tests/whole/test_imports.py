@@ -50,9 +50,9 @@ COMPILER = {"llvmlite", "numba"}  # may load what they like
 OTHERS = {"msgspec", "rich", "scipy"}
 NEVER = {"matplotlib", "pandas", "polars", "torch"}  # nor by another package, as pyarrow imports pandas
 SLOW = {
-    "asyncio", "csv", "difflib", "email", "html", "http", "importlib.metadata", "importlib.resources",
-    "multiprocessing", RANDOM, "pyarrow.compute", "pyarrow.csv", "pyarrow.dataset", "pydoc", "rich.live",
-    "rich.progress", "rich.table", "secrets", "sqlite3", "subprocess", "unittest", "xml",
+    "asyncio", "concurrent.futures", "csv", "difflib", "email", "html", "http", "importlib.metadata",
+    "importlib.resources", "logging", "multiprocessing", RANDOM, "pyarrow.compute", "pyarrow.csv", "pyarrow.dataset",
+    "pydoc", "rich.live", "rich.progress", "rich.table", "secrets", "sqlite3", "subprocess", "unittest", "xml",
 }  # fmt: skip
 CODE = """
 import atexit, json, sys

@@ -6,7 +6,6 @@ would wait for.
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import struct
@@ -17,6 +16,7 @@ from typing import Any
 
 from fastbox.kernels.build import forks
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.stages import logger
 
 __all__ = ["compile_together"]
 
@@ -107,7 +107,7 @@ def _wait(children: list[int], most: float) -> None:
 
 def _tell(wanted: Sequence[Wanted], results: int) -> None:
     """Write the compilations of the children to the log."""
-    log = logging.getLogger("fastbox")
+    log = logger()
     try:
         reports = os.read(results, _REPORT.size * len(wanted))
     except BlockingIOError:  # no child compiled anything
