@@ -7,8 +7,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from strategies import some_boxes
 from support.paths import WITHOUT_JIT
 
 import fastbox
-from fastbox import Boxes, parallel
+from fastbox import Boxes
 from fastbox.ops import geometry
 
 N, M = (900, 1400) if not WITHOUT_JIT else (20, 30)
@@ -291,24 +289,3 @@ def test_an_error_in_one_thread_reaches_the_caller_and_harms_no_one(threads: Any
     with pytest.raises(ValueError, match="none such"):
         fastbox.best(boxes["a"], boxes["b"], metric="none such")
     assert len(fastbox.best(boxes["a"], boxes["b"]).values) == N
-
-
-def test_tasks_together_keep_their_order_and_use_the_pool_inside() -> None:
-    told: ContextVar[str] = ContextVar("told")
-    told.set("by the caller")
-
-    def task(k: int) -> tuple[int, str, list[int]]:
-        return k, told.get(), parallel.run(lambda one: one * k, [(1,), (2,), (3,)])
-
-    found = parallel.together([partial(task, k) for k in range(4)])
-    assert found == [(k, "by the caller", [k, 2 * k, 3 * k]) for k in range(4)]
-
-
-def test_the_first_task_that_fails_is_told() -> None:
-    def fail(k: int) -> None:
-        raise ValueError(k)
-
-    with pytest.raises(ValueError, match="0"):
-        parallel.together([partial(fail, k) for k in range(3)])
-    with pytest.raises(ValueError, match="1"):
-        parallel.together([lambda: None, *(partial(fail, k) for k in (1, 2))])
