@@ -121,10 +121,11 @@ class Kernel:
 
     def _compiled(self, dtype: np.dtype[Any], metric: str, symbol: str) -> tuple[Any, Any]:
         """Compile a version, keep its code, and return its entry; each compilation is written to the log."""
-        from fastbox.kernels.build import cache
-        from fastbox.stages import logger
+        import logging
 
-        log = logger()
+        from fastbox.kernels.build import cache
+
+        log = logging.getLogger("fastbox")
         label, start = self.label(dtype, metric), time.perf_counter()
         log.debug("Compiling %s", label, extra={"kernel": label})
         code = self.code(dtype, metric)

@@ -16,7 +16,6 @@ from typing import Any
 
 from fastbox.kernels.build import forks
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.stages import logger
 
 __all__ = ["compile_together"]
 
@@ -107,7 +106,9 @@ def _wait(children: list[int], most: float) -> None:
 
 def _tell(wanted: Sequence[Wanted], results: int) -> None:
     """Write the compilations of the children to the log."""
-    log = logger()
+    import logging
+
+    log = logging.getLogger("fastbox")
     try:
         reports = os.read(results, _REPORT.size * len(wanted))
     except BlockingIOError:  # no child compiled anything
