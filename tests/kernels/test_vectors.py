@@ -55,6 +55,7 @@ define void @sum(ptr %p) {
 
 
 @pytest.mark.compiler
+@pytest.mark.jit
 @pytest.mark.skipif(not native.features().get("AVX512VL"), reason="the processor has no vectors of 512 bits")
 def test_vectors_are_as_long_as_those_of_the_processor() -> None:
     import llvmlite.binding as llvm
