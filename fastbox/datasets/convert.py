@@ -40,7 +40,6 @@ __all__ = ["convert"]
 
 pc = deferred("pyarrow.compute")
 
-
 # Options that name files: no output may be one of them.
 INPUTS = ("sizes", "names")
 # Options that the format's name implies, or that this module sets.

@@ -20,7 +20,6 @@ from fastbox.storage.temporary import lock
 
 __all__ = ["CLAIM", "claimed", "is_unfinished", "mark_finished", "mark_unfinished"]
 
-
 CLAIM = ".fastbox-run"
 PAUSE = 0.2  # seconds between checks of a folder that the same run holds
 UNNAMED = 2.0  # seconds that a run may take to write its identity into its claim

@@ -66,7 +66,11 @@ class Beside:
         """Have a function called with arguments, after all calls before."""
         if self._thread is None:
             self._thread = threading.Thread(target=_make, args=(self._calls,), name=self._name, daemon=True)
-            self._thread.start()  # before there is a call to make: an interrupt leaves nothing under way
+            try:
+                self._thread.start()  # before there is a call to make: an interrupt leaves nothing under way
+            except RuntimeError:  # no thread can start now
+                self._thread = None
+                raise
         coming = Coming(function, given)
         self._calls.put(coming)
         return coming

@@ -33,7 +33,6 @@ __all__ = ["order_of", "sorted_source", "sorted_table"]
 pc = deferred("pyarrow.compute")
 pq = deferred("pyarrow.parquet")
 
-
 COPIES = 4  # of a table that is sorted in memory
 
 

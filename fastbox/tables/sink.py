@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -112,7 +111,6 @@ class Sink:
         self._groups = GroupEnds(wide, _GROUP_ROWS, _GROUP_BYTES)
         self._thread: Beside | None = None
         self._writing: Coming[None] | None = None
-        self._encoding = threading.Lock()
 
     def __enter__(self) -> Sink:
         self._stored = is_stored(self.path)
@@ -189,7 +187,7 @@ class Sink:
 
     def _encode(self, rows: pa.Table, groups: list[int]) -> None:
         start = 0
-        with stage("encode"), self._encoding:
+        with stage("encode"):
             for count in groups:
                 # One chunk a column, so that pages don't show where the batches ended.
                 self._writer.write_table(rows.slice(start, count).combine_chunks(), row_group_size=count)
@@ -222,10 +220,7 @@ class Sink:
         try:
             if self._thread is not None:
                 self._thread.end()
-            with (
-                contextlib.suppress(Exception),
-                self._encoding,
-            ):  # an interrupt may end the wait for a thread that writes
+            with contextlib.suppress(Exception):
                 self._writer.close()
             with contextlib.suppress(Exception):
                 self._temporary.file.close()

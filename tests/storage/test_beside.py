@@ -42,6 +42,18 @@ def test_the_end_begins_no_further_call() -> None:
     assert made == ["first"]
 
 
+def test_a_call_that_finds_no_thread_is_refused_and_the_next_one_may_find_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    beside = Beside("beside")
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="new thread"):
+        patch.setattr(threading.Thread, "start", refuse)
+        beside.call(int)
+    assert beside.call(int, "7").result() == 7
+    beside.end()
+
+
 def test_an_error_is_raised_to_who_takes_the_result_and_holds_nothing() -> None:
     class Large:
         pass
