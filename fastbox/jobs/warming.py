@@ -194,4 +194,4 @@ def _compile(*version: str) -> tuple[str, float, str | None, list[str]]:
 
     one, seconds = compile_ahead(Version(*version))
     place = kept(one)
-    return str(one), seconds, None if place is None else str(place.parent), list(map(str, folders()))
+    return str(one), seconds, None if place is None else str(place.parent), folders()

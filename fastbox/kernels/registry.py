@@ -124,8 +124,8 @@ def kept(version: Version) -> Path | None:
     """Return the file that keeps a version; None if the version is not compiled, or its file not whole."""
     kernel = found(version)
     symbol = kernel.symbol(np.dtype(version.dtype), version.metric)
-    holder = native.holder(symbol) if kernel.text else None
-    return Path(holder) if holder else cache.kept(symbol) if kernel.text else None
+    place = (native.holder(symbol) or cache.kept(symbol)) if kernel.text else None
+    return Path(place) if place else None
 
 
 def compile_ahead(version: Version) -> tuple[Version, float]:

@@ -89,11 +89,11 @@ def test_the_folder_that_keeps_kernels_is_told(monkeypatch: pytest.MonkeyPatch, 
     taken = tmp_path / "file"
     taken.touch()
     places = [taken / "missing", tmp_path / "other", tmp_path / "own"]
-    monkeypatch.setattr(cache, "folders", lambda: places)
+    monkeypatch.setattr(cache, "folders", lambda: list(map(str, places)))
     write = cache.write
 
-    def written(path: Path, key: bytes, payload: bytes) -> None:
-        if path.parent == places[1]:
+    def written(path: str, key: bytes, payload: bytes) -> None:
+        if Path(path).parent == places[1]:
             raise OSError(30, "Read-only file system")
         write(path, key, payload)
 

@@ -12,24 +12,21 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from fastbox.kernels.build.native import features
 from fastbox.kernels.build.source import blake2b
 
 _FORM = "fastbox kernel 4"  # of the files
+_COMPILERS = ("numba-", "llvmlite-")
 _DIGEST = 32  # bytes, at the head of each file
 
 
-def folders() -> list[Path]:
+def folders() -> list[str]:
     """Return the folders for kernels, best first: NUMBA_CACHE_DIR if set, else beside the package, the user's cache."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
-        return [Path(chosen) / "fastbox"]
-    found = [Path(__file__).parent.parent / "__pycache__"]
-    with suppress(RuntimeError):  # a user without a home, as in some containers
-        found.append(_user_cache() / "fastbox" / "kernels")
-    return found
+        return [os.path.join(chosen, "fastbox")]
+    return [os.path.join(os.path.dirname(os.path.dirname(__file__)), "__pycache__"), *_of_user()]
 
 
 def load(symbol: str) -> bytes | None:
@@ -47,7 +44,7 @@ def save(symbol: str, code: bytes) -> None:
             return
 
 
-def kept(symbol: str) -> Path | None:
+def kept(symbol: str) -> str | None:
     """Return the file of a kernel if the file is whole, else None."""
     key = _key(symbol)
     return next((path for path in _paths(symbol, key) if read(path, key) is not None), None)
@@ -59,13 +56,14 @@ def remove(symbol: str) -> None:
         _remove(path)
 
 
-def read(path: Path, key: bytes) -> bytes | None:
+def read(path: str, key: bytes) -> bytes | None:
     """Return the content of a file behind its checksum; None if there is no such file or the checksum is wrong.
 
     A file with a wrong checksum is removed.
     """
     try:
-        whole = path.read_bytes()
+        with open(path, "rb") as file:
+            whole = file.read()
     except OSError:
         return None
     digest, payload = whole[:_DIGEST], whole[_DIGEST:]
@@ -75,16 +73,16 @@ def read(path: Path, key: bytes) -> bytes | None:
     return None
 
 
-def write(path: Path, key: bytes, payload: bytes) -> None:
+def write(path: str, key: bytes, payload: bytes) -> None:
     """Write a file that gets its name only when the file is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{os.urandom(8).hex()}.tmp"
     try:
-        temporary.write_bytes(_digest(key, payload) + payload)
+        with open(temporary, "wb") as file:
+            file.write(_digest(key, payload) + payload)
         os.replace(temporary, path)
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 def _key(symbol: str) -> bytes:
@@ -98,35 +96,32 @@ def _maker() -> tuple[str, ...]:
     Code for any processor, or for one that is told in full, does not depend on the processor of this machine.
     """
     found = importlib.util.find_spec("numba")
-    site = Path(found.origin).parent.parent if found and found.origin else None
-    compilers = [] if site is None else sorted(path.name for path in site.glob("*.dist-info") if _is_compiler(path))
+    beside = os.listdir(os.path.dirname(os.path.dirname(found.origin))) if found and found.origin else []
+    compilers = sorted(name for name in beside if name.startswith(_COMPILERS) and name.endswith(".dist-info"))
     told = tuple(os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
     own = () if told[0] == "generic" or told[1] else sorted(name for name, there in features().items() if there)
     return sys.platform, *compilers, *told, *own
 
 
-def _is_compiler(path: Path) -> bool:
-    return path.name.startswith(("numba-", "llvmlite-"))
-
-
-def _paths(symbol: str, key: bytes) -> Iterator[Path]:
+def _paths(symbol: str, key: bytes) -> Iterator[str]:
     file = f"{symbol}.{blake2b(key, digest_size=8).hexdigest()}.kernel"
-    return (folder / file for folder in folders())
+    return (os.path.join(folder, file) for folder in folders())
 
 
-def _user_cache() -> Path:
-    """Return the user's folder for files that can be made again."""
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+def _of_user() -> Iterator[str]:
+    """Yield the user's folder for kernels, unless the user has no home, as in some containers."""
+    home = os.path.expanduser("~")
+    if home != "~":
+        told, *default = {
+            "win32": ("LOCALAPPDATA", "AppData", "Local"),
+            "darwin": ("", "Library", "Caches"),
+        }.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
+        yield os.path.join(os.environ.get(told) or os.path.join(home, *default), "fastbox", "kernels")
 
 
-def _remove(path: Path) -> None:
+def _remove(path: str) -> None:
     with suppress(OSError):
-        path.unlink()
+        os.unlink(path)
 
 
 def _digest(key: bytes, payload: bytes) -> bytes:

@@ -110,11 +110,8 @@ class Kernel:
         code = cache.load(symbol)
         if code is None:
             return None
-        with forks.IMPORT:
-            from fastbox.kernels.build.loader import loaded
-
         try:
-            return loaded(code, symbol)
+            return _loaded(code, symbol)
         except RuntimeError:  # whole, and yet this process can't load the code
             cache.remove(symbol)
             return None
@@ -133,10 +130,20 @@ class Kernel:
         log.info("Compiled %s in %.1f s", label, seconds, extra={"kernel": label, "seconds": seconds})
         if self.text:
             cache.save(symbol, code)
-        with forks.IMPORT:
-            from fastbox.kernels.build.loader import loaded
+        return _loaded(code, symbol)
 
-        return loaded(code, symbol)
+
+def _loaded(code: bytes, symbol: str) -> tuple[Any, Any]:
+    """Return the entry of a kernel in object code, and what frees its results."""
+    from fastbox.kernels.build import elf
+
+    found = elf.loaded(code, symbol)
+    if found is not None:
+        return found
+    with forks.IMPORT:
+        from fastbox.kernels.build import loader
+
+    return loader.loaded(code, symbol)
 
 
 def _is_plain() -> bool:
