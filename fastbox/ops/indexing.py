@@ -46,9 +46,11 @@ def plan(sides: Sides, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64],
 
     Images with areas so small or large that screening is off are not indexed, nor images in which most boxes overlap.
     """
-    rows_a, rows_b = np.diff(starts_a).astype(np.float64), np.diff(starts_b).astype(np.float64)
-    large = np.flatnonzero(rows_a * rows_b >= GAIN * (rows_a + rows_b))
-    large = large[(rows_a[large] > 0) & (rows_b[large] > 0)]
+    rows_a = np.diff(starts_a)
+    large = np.flatnonzero(rows_a > GAIN)  # of fewer rows there are never so many pairs for each box
+    rows_a, rows_b = rows_a[large], starts_b[large + 1] - starts_b[large]
+    enough = (rows_b > 0) & (rows_a * rows_b.astype(np.float64) >= GAIN * (rows_a + rows_b))
+    large, rows_a, rows_b = large[enough], rows_a[enough], rows_b[enough]
     if not large.size:
         return []
     build = sides.kernel("BUILD")
@@ -60,8 +62,12 @@ def plan(sides: Sides, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64],
         ids, ordered, begins = room[:3]
         return screenable, (ids, ordered, begins[: cells + 1], *layout)
 
-    wanted = [(int(image), which) for image in large for which in (0, 1)]
-    counts = [(int(rows_b[image] if which else rows_a[image]), both[which][2][1]) for image, which in wanted]
+    wanted = [(image, which) for image in large.tolist() for which in (0, 1)]
+    counts = [
+        (rows, together[1])
+        for sizes in zip(rows_a.tolist(), rows_b.tolist(), strict=True)
+        for rows, (_, _, together) in zip(sizes, both, strict=True)
+    ]
     rooms = _rooms(counts, sides.fields, sides.dtype)
     built = parallel.run(sort, [(*one, room) for one, room in zip(wanted, rooms, strict=True)])
     found = []

@@ -60,6 +60,7 @@ _NUMBAS_MACHINE = cpu_target.target_context.codegen()._tm  # for which it optimi
 
 _OURS = "fastbox_"  # begins the name of every function that this module hands to Numba
 _STRAIGHT = f"{_OURS}straight_"  # begins the name of a device function without a loop
+_APART = f"{_OURS}apart_"  # begins the name of a device function that is never inlined
 
 
 class _Library(JITCodeLibrary):  # type: ignore[misc]
@@ -68,6 +69,13 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
     Device functions without a loop are optimised in the code of kernels alone. Loops are optimised by themselves too:
     in the code of a kernel, loops over arrays that may overlap do not always vectorise.
     """
+
+    def add_ir_module(self, module: Any) -> None:
+        if self.name.startswith(_APART):
+            for function in module.functions:
+                if function.blocks:
+                    function.attributes.add("noinline")
+        super().add_ir_module(module)
 
     def _optimize_functions(self, module: Any) -> None:
         if self.name.startswith(_STRAIGHT):
@@ -201,7 +209,8 @@ def _dispatched(function: FunctionType, prefix: str, **options: Any) -> Any:
 def _dispatched_device(function: FunctionType) -> Any:
     """Return the dispatcher of a device function, which compiles once for all constants that are passed."""
     loops = any("JUMP_BACKWARD" in step.opname for step in dis.get_instructions(function))
-    dispatcher = _dispatched(function, _OURS if loops else _STRAIGHT, forceinline=DEVICE[function])
+    prefix = _APART if DEVICE[function] is False else _OURS if loops else _STRAIGHT
+    dispatcher = _dispatched(function, prefix, forceinline=bool(DEVICE[function]))
     template = dispatcher.get_call_template
 
     def template_of_any_value(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:

@@ -8,12 +8,13 @@ from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEVICE: dict[Callable[..., Any], bool] = {}  # every function that kernels call, and whether it is always inlined
+# Every function that kernels call, and whether it is inlined always or never; None where the compiler chooses.
+DEVICE: dict[Callable[..., Any], bool | None] = {}
 
 
 def device(function: F) -> F:
     """Mark a function that kernels call."""
-    DEVICE[function] = False
+    DEVICE[function] = None
     return function
 
 
@@ -23,6 +24,12 @@ def inlined(function: F) -> F:
     A loop with a call in it does not vectorise, and takes 4 to 8 times as long.
     """
     DEVICE[function] = True
+    return function
+
+
+def apart(function: F) -> F:
+    """Mark a function that is seldom called: inlined, it would take registers and time from the code around it."""
+    DEVICE[function] = False
     return function
 
 

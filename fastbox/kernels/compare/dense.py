@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
+from fastbox.kernels.build.device import apart
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH, between, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
@@ -43,6 +44,7 @@ from fastbox.kernels.compare.measure import (
     reaches,
     screen_terms,
     whole_vectors,
+    with_loops,
 )
 from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.formulas import iou as value
@@ -65,63 +67,74 @@ def best(beta, sides, images, span, outputs):
     """
     (a, b), (starts_a, starts_b, skip), (g, first, last) = sides, images, span
     values, indices = outputs
+    lanes, tile_b = stack_tile(values, VALUES, LANES), empty_tile_b(values.dtype, 0)
+    while g < starts_a.size - 1 and starts_a[g] < last:
+        lo, hi, s = max(starts_a[g], first), min(starts_a[g + 1], last), starts_b[g]
+        n = 0 if skip[g] else starts_b[g + 1] - s
+        if n == 0 or n > FEW:
+            lead(a, b, (lo, hi, s, s + n), beta, tile_b, values, indices)
+        else:
+            screenable_b = pack(b, s, s + n, tile_b)
+            for i in range(lo, hi, LANES):
+                m = min(LANES, hi - i)
+                if pack(a, i, i + m, lanes) and screenable_b and i + LANES <= last:
+                    lead_few(lanes, m, tile_b, s, n, beta, values, indices, i)  # rows behind the image come later
+                else:
+                    lead(a, b, (i, i + m, s, s + n), beta, tile_b, values, indices)
+        g += 1
+
+
+def lead(a, b, image, beta, tile_b, values, indices):
+    """Write the best values of some rows and their columns, of the boxes of one image."""
+    lo, hi, begin, end = image
     T = values.dtype.type
     eps = epsilon(T(0))
     worst, nan = T(np.inf) if DISTANCE else T(-np.inf), T(np.nan)
     zero, tiny, none = T(0), T(TINY), T(-1)
-    lanes, tile_b = stack_tile(values, 10, LANES), empty_tile_b(values.dtype, 0)
-    while g < starts_a.size - 1 and starts_a[g] < last:
-        lo, hi, begin, end = max(starts_a[g], first), min(starts_a[g + 1], last), starts_b[g], starts_b[g + 1]
-        few = end - begin <= FEW and not skip[g]
-        for row in range(lo, lo if few and end > begin else hi):
-            values[row], indices[row] = nan, -1
-        for s in range(begin, begin if skip[g] else end, COLS):
-            n = min(COLS, end - s)
-            screenable_b = pack(b, s, s + n, tile_b)
-            for i in range(lo, hi, LANES):
-                m = min(LANES, hi - i)
-                screenable = pack(a, i, i + m, lanes) and screenable_b
-                if few and screenable and i + LANES <= last:
-                    lead_few(lanes, m, tile_b, s, n, beta, values, indices, i)  # rows behind the image come later
-                    continue
-                for row in range(i, i + m if few else i):
-                    values[row], indices[row] = nan, -1
-                screened = SCREEN != NO_SCREEN and screenable
-                for l in range(LANES):
-                    lanes[BEST_SO_FAR, l] = worst
-                    lanes[WHERE, l] = none
-                for l in range(m):
-                    if indices[i + l] >= 0:
-                        lanes[BEST_SO_FAR, l] = values[i + l]
-                for l in range(LANES):
-                    lanes[P, l], lanes[Q, l] = screen_terms(lanes[BEST_SO_FAR, l], eps, SCREEN)
-                for j in range(n):
-                    one = box_at(tile_b, j)
-                    if screened:
-                        size = one.area + tiny
-                        hit = np.int32(0)
-                        for l in range(LANES):
-                            w = smaller(lanes[2, l], one.x1) - larger(lanes[0, l], one.x0)
-                            h = smaller(lanes[3, l], one.y1) - larger(lanes[1, l], one.y0)
-                            reach = (w if w > zero else zero) * h * lanes[P, l]
-                            hit = np.int32(hit | np.int32(reach > lanes[Q, l] * (size + lanes[4, l])))
-                        if hit == 0:
-                            continue
-                    column = T(j)
+    lanes = stack_tile(values, 10, LANES)
+    for row in range(lo, hi):
+        values[row], indices[row] = nan, -1
+    for s in range(begin, end, COLS):
+        n = min(COLS, end - s)
+        screenable_b = pack(b, s, s + n, tile_b)
+        for i in range(lo, hi, LANES):
+            m = min(LANES, hi - i)
+            screenable = pack(a, i, i + m, lanes) and screenable_b
+            screened = SCREEN != NO_SCREEN and screenable
+            for l in range(LANES):
+                lanes[BEST_SO_FAR, l] = worst
+                lanes[WHERE, l] = none
+            for l in range(m):
+                if indices[i + l] >= 0:
+                    lanes[BEST_SO_FAR, l] = values[i + l]
+            for l in range(LANES):
+                lanes[P, l], lanes[Q, l] = screen_terms(lanes[BEST_SO_FAR, l], eps, SCREEN)
+            for j in range(n):
+                one = box_at(tile_b, j)
+                if screened:
+                    size = one.area + tiny
+                    hit = np.int32(0)
                     for l in range(LANES):
-                        met = value(box_at(lanes, l), one, beta)
-                        taken = better(met, lanes[BEST_SO_FAR, l], DISTANCE)
-                        leader = met if taken else lanes[BEST_SO_FAR, l]
-                        lanes[BEST_SO_FAR, l] = leader
-                        lanes[WHERE, l] = column if taken else lanes[WHERE, l]
-                        if SCREEN != NO_SCREEN:
-                            lanes[P, l], lanes[Q, l] = screen_terms(leader, eps, SCREEN)
-                if not screenable:
-                    lead_extremes(lanes, m, tile_b, n, beta, indices, i)
-                for l in range(m):
-                    if lanes[WHERE, l] >= zero:
-                        values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
-        g += 1
+                        w = smaller(lanes[2, l], one.x1) - larger(lanes[0, l], one.x0)
+                        h = smaller(lanes[3, l], one.y1) - larger(lanes[1, l], one.y0)
+                        reach = (w if w > zero else zero) * h * lanes[P, l]
+                        hit = np.int32(hit | np.int32(reach > lanes[Q, l] * (size + lanes[4, l])))
+                    if hit == 0:
+                        continue
+                column = T(j)
+                for l in range(LANES):
+                    met = value(box_at(lanes, l), one, beta)
+                    taken = better(met, lanes[BEST_SO_FAR, l], DISTANCE)
+                    leader = met if taken else lanes[BEST_SO_FAR, l]
+                    lanes[BEST_SO_FAR, l] = leader
+                    lanes[WHERE, l] = column if taken else lanes[WHERE, l]
+                    if SCREEN != NO_SCREEN:
+                        lanes[P, l], lanes[Q, l] = screen_terms(leader, eps, SCREEN)
+            if not screenable:
+                lead_extremes(lanes, m, tile_b, n, beta, indices, i)
+            for l in range(m):
+                if lanes[WHERE, l] >= zero:
+                    values[i + l], indices[i + l] = lanes[BEST_SO_FAR, l], s + np.int64(lanes[WHERE, l])
 
 
 def top(beta, sides, images, span, outputs):
@@ -261,7 +274,8 @@ def pairs_signature(t, boxes=side):
     return found_signature(t)(*pair_signature(t, group(t, types.boolean), vector(i8), boxes=boxes))
 
 
-BEST = Kernel(best, lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))), BOUND)
+LEADING = with_loops(BOUND, lead, compiled=apart)
+BEST = Kernel(best, lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))), LEADING)
 TOP = Kernel(top, top_signature, BOUND)
 PAIRS = Kernel(pairs, pairs_signature, BOUND)
 SCATTER = Kernel(

@@ -53,12 +53,12 @@ def rank_extremes(met, start, n, ranked, columns, column):
 
 
 def lead_few(lanes, m, tile, start, n, beta, values, indices, row):
-    """Write the best values of m rows and their columns among the first n boxes of a tile; whole LANES are written."""
+    """Write the best values of m rows and their columns among the first n boxes of a tile, SIDE rows at a time."""
     T = values.dtype.type
     worst, none, nan, zero = T(np.inf) if DISTANCE else T(-np.inf), T(-1), T(np.nan), T(0)
     # Made here, for then the compiler knows that these overlap neither each other nor the lanes.
-    leaders, places = stack_array(values, SIDE), stack_array(values, SIDE)
-    found, where, columns = stack_array(values, LANES), stack_array(values, LANES), stack_array(indices, LANES)
+    leaders, places, columns = stack_array(values, SIDE), stack_array(values, SIDE), stack_array(indices, SIDE)
+    side = lanes.shape[1] // (LANES // SIDE)  # not a constant, as in `rank_few`
     for first in range(0, m, SIDE):
         for l in range(SIDE):
             leaders[l] = worst
@@ -71,14 +71,14 @@ def lead_few(lanes, m, tile, start, n, beta, values, indices, row):
                 taken = better(met, leader, DISTANCE)
                 places[l] = column if taken else places[l]
                 leaders[l] = met if taken else leader
-        copy_lanes(found, first, leaders)
-        copy_lanes(where, first, places)
-    for l in range(lanes.shape[1]):  # not a constant, for which the compiler would write each lane by itself
-        k = np.uint64(l)
-        found[k] = found[k] if where[k] >= zero else nan
-        columns[k] = np.int64(where[k]) + (start if where[k] >= zero else 0)
-    copy_lanes(values, row, found)
-    copy_lanes(indices, row, columns)
+        for l in range(side):
+            k = np.uint64(l)
+            leaders[k] = leaders[k] if places[k] >= zero else nan
+        for l in range(side):
+            k = np.uint64(l)
+            columns[k] = np.int64(places[k]) + (start if places[k] >= zero else 0)
+        copy_lanes(values, row + first, leaders)
+        copy_lanes(indices, row + first, columns)
 
 
 def rank_few(lanes, m, tile, start, n, beta, values, indices, row):

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one
-from fastbox.kernels.build.device import device, inlined
-from fastbox.kernels.build.nontemporal import moved
-from fastbox.kernels.build.transpose import WIDE, are_rows, rows_to_columns
-from fastbox.kernels.codes import CXCYWH, LANES, XYWH, YXYX
+from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one, ordered_view
+from fastbox.kernels.build.device import apart, device, inlined
+from fastbox.kernels.build.nontemporal import copy_lanes, copy_line, moved, per_line
+from fastbox.kernels.build.stack import stack_array, stack_columns
+from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, rows_to_columns
+from fastbox.kernels.codes import CXCYWH, LANES, XYWH, XYXY, YXYX
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import valid
 from fastbox.kernels.geometry.formulas import Box, larger, smaller
 from fastbox.kernels.geometry.safe_range import (
     LEAST_SCREENABLE,
     MOST_SCREENABLE,
-    all_safe,
-    empty_range,
+    are_safe,
+    are_screenable,
     safe_area,
+    start_ranges,
     widen_range,
 )
 
@@ -103,6 +105,30 @@ def clear_invalid(n, tile):
     return screenable
 
 
+@apart
+def gather(boxes, first, n, whole, tile):
+    """Write the corners of n boxes in any layout and format to a tile; points at the origin fill it up."""
+    arrangement, p, q, r, s = boxes
+    zero = tile.dtype.type(0)
+    x0, y0, x1, y1 = tile[0], tile[1], tile[2], tile[3]
+    if first + whole <= p.size and are_rows(p, q, r, s):
+        for j in range(0, whole, WIDE):
+            rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
+    elif first + whole <= p.size and are_whole(p, q, r, s):
+        for j in range(0, whole, per_line(x0)):
+            copy_line(x0, j, p, first + j)
+            copy_line(y0, j, q, first + j)
+            copy_line(x1, j, r, first + j)
+            copy_line(y1, j, s, first + j)
+    else:
+        for j in range(n):
+            k = np.uint64(first + j)  # unsigned: no test for an index from the end
+            x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
+        for j in range(n, whole):
+            x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
+    columns_to_corners(arrangement, whole, x0, y0, x1, y1)
+
+
 @inlined
 def pack(boxes, first, last, tile):
     """Write boxes [first, last) to a tile as corners and area.
@@ -112,34 +138,46 @@ def pack(boxes, first, last, tile):
     """
     tile = moved(tile, 0)  # without an owner, whose references would be counted
     arrangement, p, q, r, s = boxes
-    n = last - first
-    zero = tile.dtype.type(0)
-    nan = tile.dtype.type(np.nan)
-    x0, y0, x1, y1, area = tile[0], tile[1], tile[2], tile[3], tile[4]
+    n, zero, nan = last - first, tile.dtype.type(0), tile.dtype.type(np.nan)
     whole = (n + LANES - 1) // LANES * LANES  # not by a call: a loop up to the result of a call would keep a remainder
-    if are_rows(p, q, r, s) and first + whole <= p.size:  # the boxes behind the last one are read, and made invalid
-        for j in range(0, whole, WIDE):
-            rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
-    else:
-        for j in range(n):
-            k = np.uint64(first + j)  # unsigned: no test for an index from the end
-            x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
-        for j in range(n, whole):
-            x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
-    columns_to_corners(arrangement, whole, x0, y0, x1, y1)
-    top, low = empty_range(zero)
-    least = low
-    for start in range(0, whole, LANES):
+    rows = arrangement == XYXY and first + whole <= p.size and are_rows(p, q, r, s)
+    if not rows:
+        gather(boxes, first, n, whole, tile)
+    # Made here, for then the compiler knows that these overlap neither each other nor the tile.
+    x0, y0, x1, y1 = stack_columns(tile, WIDE)
+    area, bits = stack_array(tile, WIDE), ordered_view(tile)
+    tops, lows, least = stack_array(bits, WIDE), stack_array(bits, WIDE), stack_array(bits, WIDE)
+    start_ranges(tops, lows, zero)
+    start_ranges(tops, least, zero)
+    for start in range(0, whole, WIDE):
+        if rows:  # the boxes behind the last one are read, and made invalid
+            rows_to_columns(p, first + start, (x0, y0, x1, y1), 0)
+        else:
+            read_columns(tile, start, x0, y0, x1, y1)
         boxes_left = np.int32(n - start)
-        for lane in range(LANES):
-            j = np.uint64(start + lane)
-            size = (x1[j] - x0[j]) * (y1[j] - y0[j])
-            top, low = widen_range(top, low, x0[j], y0[j], x1[j], y1[j])
-            top, least = larger(top, ordered_bits(size)), smaller(least, ordered_bits_less_one(size))
-            x0[j] = x0[j] if np.int32(lane) < boxes_left else nan
-            area[j] = size if np.int32(lane) < boxes_left else nan
-    plain = all_safe(top, low, zero) and least >= ordered_bits_less_one(tile.dtype.type(LEAST_SCREENABLE))
-    return plain or clear_invalid(n, tile)
+        for lane in range(WIDE):
+            size = (x1[lane] - x0[lane]) * (y1[lane] - y0[lane])
+            tops[lane], lows[lane] = widen_range(tops[lane], lows[lane], x0[lane], y0[lane], x1[lane], y1[lane])
+            tops[lane] = larger(tops[lane], ordered_bits(size))
+            least[lane] = smaller(least[lane], ordered_bits_less_one(size))
+            x0[lane] = x0[lane] if np.int32(lane) < boxes_left else nan
+            area[lane] = size if np.int32(lane) < boxes_left else nan
+        copy_lanes(tile[0], start, x0)
+        copy_lanes(tile[1], start, y0)
+        copy_lanes(tile[2], start, x1)
+        copy_lanes(tile[3], start, y1)
+        copy_lanes(tile[4], start, area)
+    return (are_safe(tops, lows, zero) and are_screenable(tops, least, zero)) or clear_invalid(n, tile)
+
+
+@inlined
+def read_columns(tile, start, x0, y0, x1, y1):
+    """Read the corners of WIDE boxes of a tile."""
+    for line in range(0, WIDE, per_line(x0)):
+        copy_line(x0, line, tile[0], start + line)
+        copy_line(y0, line, tile[1], start + line)
+        copy_line(x1, line, tile[2], start + line)
+        copy_line(y1, line, tile[3], start + line)
 
 
 @inlined

@@ -74,3 +74,10 @@ def are_safe(tops, lows, zero):
     """Return whether all boxes of all lanes are valid and safe."""
     least, most = ordered_bits_less_one(type(zero)(LEAST)), ordered_bits(type(zero)(MOST))
     return all_within(lows, least, tops, most)
+
+
+@inlined
+def are_screenable(tops, lows, zero):
+    """Return whether all areas of all lanes are screenable, or 0."""
+    least, most = ordered_bits_less_one(type(zero)(LEAST_SCREENABLE)), ordered_bits(type(zero)(MOST_SCREENABLE))
+    return all_within(lows, least, tops, most)
