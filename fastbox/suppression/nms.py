@@ -29,6 +29,7 @@ ALONE = 256  # the number of boxes above which it is, where there is no other se
 FEW = 256  # boxes up to which comparing all by one call is faster than the preparation of segments
 NO_CLASSES = np.empty(0, np.int64)
 SMALLEST = 1024  # boxes below which another thread does not pay
+LISTED = 8192  # the same, of boxes that are only asked whether a leader suppresses them
 
 
 class SoftNMS(NamedTuple):
@@ -191,8 +192,8 @@ def _suppressed(boxes: Collection, scores: NDArray[Any], classes: Any, kind: str
     sizes = bounds[1:] - bounds[:-1]
     side = arranged(boxes)
 
-    def spans_of(n: int, threads: bool) -> list[tuple[int, int]]:
-        return parallel.blocks(n, 64, SMALLEST) if threads else [(0, n)]
+    def spans_of(n: int, threads: bool, smallest: int = SMALLEST) -> list[tuple[int, int]]:
+        return parallel.blocks(n, 64, smallest) if threads else [(0, n)]
 
     def decide(rows: NDArray[np.int64], threads: bool) -> None:
         resolve = side.kernels.RESOLVE_ARRANGED[boxes.dtype, kind]
@@ -205,7 +206,7 @@ def _suppressed(boxes: Collection, scores: NDArray[Any], classes: Any, kind: str
         if kind == "hard" and len(leaders := side.leaders(scores, rows, how[0])):
             decide(leaders, threads)
             kept = leaders[left[leaders] == left[leaders]]
-            rows = side.remaining(kept, rows, how[0], spans_of(len(rows), threads))
+            rows = side.remaining(kept, rows, how[0], spans_of(len(rows), threads, LISTED))
         decide(rows, threads)
 
     if len(sizes) == 1 and sizes[0] > min(DENSE, ALONE):
