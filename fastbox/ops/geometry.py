@@ -21,7 +21,7 @@ __all__ = ["Sides", "geometry_of", "packed", "sides_of"]
 
 F8: np.dtype[Any] = np.dtype(np.float64)
 PACKED_TOGETHER = 4096  # boxes packed by a thread before another one pays
-MEASURED, MEASURED_PLAIN = 50_000, 200_000  # pairs measured by a thread before another one pays
+MEASURED, MEASURED_PLAIN = 50_000, 300_000  # pairs measured by a thread before another one pays
 
 _OF_PLAIN = {  # the others are in modules with the name of the geometry, in the same folders
     "ALIGNED": ("compare.aligned", "ALIGNED"),

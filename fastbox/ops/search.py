@@ -24,6 +24,7 @@ from fastbox.values.numbers import as_number, below_rounded, in_dtype, shown
 __all__ = ["best", "histogram", "pairs", "pairwise", "top"]
 
 FEW_PAIRS = 16  # rows for each pair found from which sorting the pairs is faster than a count of pairs for each row
+SCATTERED = 50_000  # pairs found from which another thread pays that moves them to their places
 
 
 @named
@@ -182,7 +183,12 @@ def pairs(a: Any, b: Any = None, *, threshold: float, metric: str = "iou", beta:
     ends = np.cumsum(counts)
     rows, cols, values = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, sides.dtype)
     scatter, places = parallel.kernels("compare.dense").SCATTER[sides.dtype, ""], ends - counts
-    parallel.run(scatter, [(part, places, (rows, cols, values)) for part in parts])
+    moves = [(part, places, (rows, cols, values)) for part in parts]
+    if total < SCATTERED:
+        for move in moves:
+            scatter(*move)
+    else:
+        parallel.run(scatter, moves)
     if found:
         index.order(found, ends, cols, values)
     return Pairs(rows, cols, values.astype(a.dtype, copy=False))
