@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from fastbox.kernels.build import native
+from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.compare.aligned import ALIGNED, CORNERS
+from fastbox.kernels.compare.dense import BEST
 from fastbox.kernels.loss.overlap import OVERLAP_LOSSES
 
 KERNELS = {"aligned": ALIGNED, "corners": CORNERS, "losses": OVERLAP_LOSSES}
@@ -29,10 +31,10 @@ KERNELS = {"aligned": ALIGNED, "corners": CORNERS, "losses": OVERLAP_LOSSES}
     ],
 )
 def test_several_boxes_are_divided_at_once(monkeypatch: pytest.MonkeyPatch, kernel: str, metric: str) -> None:
-    assert len(re.findall(r"fdiv <\d+ x float>", optimised(monkeypatch, kernel, metric))) >= 2
+    assert len(re.findall(r"fdiv <\d+ x float>", optimised(monkeypatch, KERNELS[kernel], metric))) >= 2
 
 
-def optimised(monkeypatch: pytest.MonkeyPatch, kernel: str, metric: str) -> str:
+def optimised(monkeypatch: pytest.MonkeyPatch, kernel: Kernel, metric: str) -> str:
     """The code of a kernel for float32 in LLVM's language, optimised."""
     from fastbox.kernels.build import compiler
 
@@ -44,7 +46,7 @@ def optimised(monkeypatch: pytest.MonkeyPatch, kernel: str, metric: str) -> str:
         return emitted(compiled, *more)
 
     monkeypatch.setattr(compiler, "_emitted", kept)
-    assert KERNELS[kernel].code(np.dtype(np.float32), metric)
+    assert kernel.code(np.dtype(np.float32), metric)
     (text,) = seen
     return text
 
@@ -57,7 +59,14 @@ def test_vectors_are_as_long_as_those_of_the_processor(monkeypatch: pytest.Monke
     from numba.core.registry import cpu_target
 
     numbas = cpu_target.target_context.codegen()._tm
-    text = optimised(monkeypatch, kernel, "giou")
+    text = optimised(monkeypatch, KERNELS[kernel], "giou")
     assert len(re.findall(r"fdiv <16 x float>", text)) >= 2
     assert not re.findall(r"fdiv <8 x float>", text)
     assert cpu_target.target_context.codegen()._tm is numbas
+
+
+@pytest.mark.compiler
+@pytest.mark.jit
+def test_what_is_seldom_called_stays_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = re.findall(r"call .*fastbox_apart_(lead|gather)", optimised(monkeypatch, BEST, "iou"))
+    assert set(called) == {"lead", "gather"}

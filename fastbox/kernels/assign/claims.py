@@ -10,9 +10,12 @@ Functions that loop over candidates are bound anew for each source of candidates
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastbox.kernels.assign import candidates
 from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED
-from fastbox.kernels.build.device import device
+from fastbox.kernels.build.device import device, inlined
+from fastbox.kernels.build.masks import WIDTH, above, first_bits, lowest
 from fastbox.kernels.codes import BY_UNION, FIRST, LAST, TIES
 from fastbox.kernels.compare.measure import VALUES
 
@@ -31,12 +34,15 @@ def disregard(source, place, region, most, divisor, state, m, work):
             number, step, offset, width = measure(
                 source, part, row, left, right, region, zero, screenable, divisor, work
             )
-            for k in range(width):
-                a = number + k * step
-                if work[VALUES, offset + k] > most and claimer[a] == UNCLAIMED:
-                    claimer[a] = DISREGARDED
-                    touched[m] = a
-                    m += 1
+            for start in range(0, width, WIDTH):
+                mask = above(work[VALUES], offset + start, WIDTH, most) & first_bits(width - start)
+                while mask != np.uint64(0):
+                    a = number + (start + lowest(mask)) * step
+                    mask &= mask - np.uint64(1)
+                    if claimer[a] == UNCLAIMED:
+                        claimer[a] = DISREGARDED
+                        touched[m] = a
+                        m += 1
     return m
 
 
@@ -63,10 +69,15 @@ def highest(source, place, one, zero, claimer, ignored, work):
             bottom = top + 1
         for row in range(top, bottom):
             number, step, offset, width = measure(source, part, row, left, right, one, best, screenable, BY_UNION, work)
-            for k in range(width):
-                v = type(zero)(work[VALUES, offset + k])
-                if v > best and not (ignored and claimer[number + k * step] == DISREGARDED):
-                    best = v
+            for start in range(0, width, WIDTH):
+                mask = above(work[VALUES], offset + start, WIDTH, best) & first_bits(width - start)
+                while mask != np.uint64(0):
+                    k = start + lowest(mask)
+                    mask &= mask - np.uint64(1)
+                    v = type(zero)(work[VALUES, offset + k])
+                    if v > best and not (ignored and claimer[number + k * step] == DISREGARDED):
+                        best = v
+                        mask &= above(work[VALUES], offset + start, WIDTH, best)
     return best
 
 
@@ -84,32 +95,51 @@ def claim(a, g, floor, flags, state, m):
     return m
 
 
+@inlined
+def keep(a, v, g, truth, bounds, state, m, first):
+    """Keep an anchor's value if it is the highest, with its truth; return the numbers of anchors touched, and of one.
+
+    That one is the first anchor at the truth's best, where the truth claims no other.
+    """
+    _, least, floor, best, flags = bounds
+    held, owned, claimer, touched = state
+    if v >= least and v > held[a]:
+        if v >= floor and held[a] < floor and claimer[a] == UNCLAIMED:
+            touched[m] = a
+            m += 1
+        held[a], owned[a] = v, truth
+    if v == best and claimer[a] != DISREGARDED:
+        if flags & TIES:
+            m = claim(a, g, floor, flags, state, m)
+        else:
+            first = min(first, a)
+    return m, first
+
+
 def by_iou(source, place, one, g, truth, bounds, state, m, work):
     """Keep each anchor's highest value and its truth; let the truth claim the anchors at its own best."""
     _, n, begin, end, screenable = place
-    below, keep, floor, best, flags = bounds
-    held, owned, claimer, touched = state
-    lowest = n
+    below, _, floor, _, flags = bounds
+    first = n
     for part in range(begin, end):
         top, bottom, left, right = window(source, part, n, one, below, screenable, work)
         for row in range(top, bottom):
             number, step, offset, width = measure(
                 source, part, row, left, right, one, below, screenable, BY_UNION, work
             )
-            for k in range(width):
-                v = work[VALUES, offset + k]
-                if v > below:
-                    a = number + k * step
-                    if v >= keep and v > held[a]:
-                        if v >= floor and held[a] < floor and claimer[a] == UNCLAIMED:
-                            touched[m] = a
-                            m += 1
-                        held[a], owned[a] = v, truth
-                    if v == best and claimer[a] != DISREGARDED:
-                        if flags & TIES:
-                            m = claim(a, g, floor, flags, state, m)
-                        else:
-                            lowest = min(lowest, a)
-    if flags & FIRST and lowest < n:
-        m = claim(lowest, g, floor, flags, state, m)
+            for start in range(0, width, WIDTH):
+                whole = first_bits(width - start)
+                mask = above(work[VALUES], offset + start, WIDTH, below) & whole
+                if mask == whole:  # as in most windows of a grid
+                    for k in range(start, min(start + WIDTH, width)):
+                        v = work[VALUES, offset + k]
+                        m, first = keep(number + k * step, v, g, truth, bounds, state, m, first)
+                    continue
+                while mask != np.uint64(0):
+                    k = start + lowest(mask)
+                    mask &= mask - np.uint64(1)
+                    v = work[VALUES, offset + k]
+                    m, first = keep(number + k * step, v, g, truth, bounds, state, m, first)
+    if flags & FIRST and first < n:
+        m = claim(first, g, floor, flags, state, m)
     return m

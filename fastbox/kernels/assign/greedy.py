@@ -6,6 +6,7 @@ import numpy as np
 
 from fastbox.kernels.build import types
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import WIDTH, below, first_bits, lowest
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import NEEDS_IOU, NO_SCREEN
 from fastbox.kernels.compare.measure import (
@@ -35,11 +36,11 @@ def greedy(detections, truths, limits, span, outputs):
 
     Detections are boxes, the bounds of images, `order` and classes; truths are boxes, bounds, classes and crowd flags.
     `order` holds the rows of an image in the places of the image, -1 for a detection that can't match. A value must
-    reach `least`; `below` is the float before it. The last of equal values wins. A crowd is taken only if no other
+    reach `least`; `limit` is the float before it. The last of equal values wins. A crowd is taken only if no other
     truth reaches `least`.
     """
     (a, starts_a, order, classes_a), (b, starts_b, classes_b, crowd) = detections, truths
-    (least, below), (first, last), (matches, values) = limits, span, outputs
+    (least, limit), (first, last), (matches, values) = limits, span, outputs
     T = values.dtype.type
     eps = epsilon(T(0))
     none = T(0)
@@ -47,10 +48,10 @@ def greedy(detections, truths, limits, span, outputs):
     for g in range(first, last):
         most_a, most_b = max(most_a, starts_a[g + 1] - starts_a[g]), max(most_b, starts_b[g + 1] - starts_b[g])
     tile_a = np.empty((VALUES, whole_lanes(most_a)), like_tiles(values).dtype)
-    tile_b = np.empty((VALUES + 1, whole_lanes(most_b)), like_tiles(values).dtype)
+    tile_b = np.empty((VALUES + 1, whole_lanes(most_b) + WIDTH), like_tiles(values).dtype)  # with room for a mask
     state = np.empty(most_b, np.int8)
     met = tile_b[VALUES]
-    p, q = screen_terms(below, eps, SCREEN)
+    p, q = screen_terms(limit, eps, SCREEN)
     for g in range(first, last):
         lo, hi, s, e = starts_a[g], starts_a[g + 1], starts_b[g], starts_b[g + 1]
         if lo == hi or s == e:
@@ -77,7 +78,10 @@ def greedy(detections, truths, limits, span, outputs):
                     measure(one, tile_b, start, n, none)
                     if not screenable:
                         measure_extremes(one, tile_b, start, n, none, met, start)
-                    for j in range(start, min(start + n, e - s)):
+                    mask = ~below(met, start, WIDTH, best) & first_bits(e - s - start)
+                    while mask != np.uint64(0):
+                        j = start + lowest(mask)
+                        mask &= mask - np.uint64(1)
                         if met[j] >= best and state[j] == FREE and classes_a[row] == classes_b[s + j]:
                             best, chosen = met[j], j
             if chosen >= 0:

@@ -14,6 +14,7 @@ from fastbox.kernels.assign.claims import by_iou, claim, disregard, highest
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import WIDTH
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import ALL_NEGATIVE, AT_ZERO, FIRST, OWN, TIES
 from fastbox.kernels.compare.measure import VALUES, doubled, like_tiles
@@ -76,7 +77,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
     T = thresholds.dtype.type
     zero = T(0)
     background = label_of(zero, thresholds, labels)
-    work = np.empty((WORK, width), like_tiles(thresholds).dtype)
+    work = np.empty((WORK, width + WIDTH), like_tiles(thresholds).dtype)  # with room for a mask behind the last value
     anchors, found_labels = np.empty(256, np.int64), np.empty(256, np.int8)
     rows, values = np.empty(256, np.int64), np.empty(256, thresholds.dtype)
     found = 0

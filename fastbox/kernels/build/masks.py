@@ -1,10 +1,22 @@
-"""Masks of 64 bytes: which of them lie in a range, a bit for each, by comparing vectors; and eight bytes as a word."""
+"""Masks: which of some bytes or floats lie in a range, a bit for each, by comparing vectors; and eight bytes as a word.
+
+A mask of flags that a loop has written takes longer: a processor waits for what it loads in longer vectors than it has
+just stored.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from fastbox.kernels.build.device import device
+
 WIDTH = 64  # bytes that a mask tells of
+
+
+@device
+def first_bits(count):
+    """Return the mask of the first bits, all of them if there are no more."""
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(WIDTH - min(count, WIDTH))
 
 
 def between(data, at, low, high):
@@ -12,6 +24,30 @@ def between(data, at, low, high):
     found = 0
     for bit in range(WIDTH):
         found |= (low <= data[at + bit] <= high) << bit
+    return np.uint64(found)
+
+
+def above(values, at, count, limit):
+    """Return which of a constant count of floats from a place on, 64 at most, are above a limit; nan is not."""
+    found = 0
+    for bit in range(count):
+        found |= int(values[at + bit] > limit) << bit
+    return np.uint64(found)
+
+
+def below(values, at, count, limit):
+    """Return which of a constant count of floats from a place on, 64 at most, are below a limit; nan is not."""
+    found = 0
+    for bit in range(count):
+        found |= int(values[at + bit] < limit) << bit
+    return np.uint64(found)
+
+
+def at_most(values, at, count, limit):
+    """Return which of a constant count of floats from a place on, 64 at most, are not above a limit; nan is above."""
+    found = 0
+    for bit in range(count):
+        found |= int(values[at + bit] <= limit) << bit
     return np.uint64(found)
 
 

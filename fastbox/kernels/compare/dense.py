@@ -12,7 +12,7 @@ import numpy as np
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import apart
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.masks import WIDTH, between, lowest
+from fastbox.kernels.build.masks import WIDTH, above, at_most, below, first_bits, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
@@ -41,7 +41,6 @@ from fastbox.kernels.compare.measure import (
     like_tiles,
     measure_above,
     measure_extremes,
-    reaches,
     screen_terms,
     whole_vectors,
     with_loops,
@@ -55,7 +54,6 @@ from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
 SCREEN, DISTANCE = NEEDS_IOU, False
 
 FEW = 64  # columns up to which `best` and `top` do not screen an image
-ALL = np.uint64(2**WIDTH - 1)
 P, Q = 8, 9  # rows of the lanes of `best`, behind those that the leaders use
 
 
@@ -146,7 +144,7 @@ def top(beta, sides, images, span, outputs):
     worst = T(np.inf) if DISTANCE else T(-np.inf)
     k = values.shape[1]
     tile_a, tile_b = stack_tile(like_tiles(values), VALUES, LANES), stack_tile(like_tiles(values), ROWS, TILE_COLS)
-    met, flags = tile_b[VALUES], stack_array(np.empty(0, np.uint8), WIDTH)
+    met = tile_b[VALUES]
     values[first:last] = worst
     indices[first:last] = -1
     for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
@@ -172,9 +170,8 @@ def top(beta, sides, images, span, outputs):
                         rank_extremes(met, start, n, ranked, columns, s + start)
                         continue
                     least = ranked[k - 1]
-                    for j in range(n):
-                        flags[np.uint64(j)] = better(met[np.uint64(start + j)], least, DISTANCE)
-                    mask = between(flags, 0, 1, 1) & ALL >> np.uint64(WIDTH - n)
+                    taken = below(met, start, WIDTH, least) if DISTANCE else above(met, start, WIDTH, least)
+                    mask = taken & first_bits(n)
                     while mask != np.uint64(0):
                         j = start + lowest(mask)
                         mask &= mask - np.uint64(1)
@@ -195,18 +192,17 @@ def pairs(beta, sides, images, span, limits, counts):
     """Return rows, columns and values that reach the threshold, in the order met, and count them for each row.
 
     In images of few columns, and no more than rows, lanes are rows of a, as those of `best` are. The limits are
-    `below`, a distance's threshold or the float below a similarity's, and `upper`: keep only columns behind the row.
+    `limit`, a distance's threshold or the float below a similarity's, and `upper`: keep only columns behind the row.
     """
     (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
-    below, upper = limits
+    limit, upper = limits
     dtype = a[1].dtype
-    eps = epsilon(below)
+    eps = epsilon(limit)
     tile_a, tile_b = stack_tile(like_tiles(a[1]), VALUES, LANES), stack_tile(like_tiles(a[1]), ROWS, TILE_COLS)
-    met, near, flags = tile_b[VALUES], stack_array(like_tiles(a[1]), LANES), stack_array(np.empty(0, np.uint8), WIDTH)
-    flags[:] = 0
+    met, near = tile_b[VALUES], stack_array(like_tiles(a[1]), LANES)
     rows, cols, values = empty_pairs(dtype)
     found = 0
-    p, q = screen_terms(below, eps, SCREEN)
+    p, q = screen_terms(limit, eps, SCREEN)
     for _, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
         screenable_b = pack(b, s, e, tile_b)
         for i in range(lo, hi, LANES):
@@ -216,7 +212,7 @@ def pairs(beta, sides, images, span, limits, counts):
                 continue
             if e - s <= min(FEW, m) and screenable:
                 for j in range(e - s):
-                    reached = reach_few(tile_a, box_at(tile_b, j), beta, below, near, flags)
+                    reached = reach_few(tile_a, box_at(tile_b, j), beta, limit, near)
                     if found + LANES > rows.size:
                         rows, cols, values = grown(rows, cols, values)
                     while reached != np.uint64(0):
@@ -238,9 +234,13 @@ def pairs(beta, sides, images, span, limits, counts):
                         measure_extremes(one, tile_b, start, n, beta, met, start)
                     if found + BLOCK > rows.size:
                         rows, cols, values = grown(rows, cols, values)
-                    for j in range(n):
-                        if reaches(met[start + j], below, DISTANCE) and not (upper and s + start + j <= i + r):
-                            found = emit_pair(i + r, s + start + j, met[start + j], found, rows, cols, values, counts)
+                    reached = at_most(met, start, WIDTH, limit) if DISTANCE else above(met, start, WIDTH, limit)
+                    reached &= first_bits(n)
+                    while reached != np.uint64(0):
+                        j = start + lowest(reached)
+                        reached &= reached - np.uint64(1)
+                        if not (upper and s + j <= i + r):
+                            found = emit_pair(i + r, s + j, met[j], found, rows, cols, values, counts)
     return rows[:found], cols[:found], values[:found]
 
 

@@ -12,6 +12,7 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.bits import integers_of, ordered_bits
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import WIDTH, above, below, first_bits, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NEEDS_IOU_ROUNDED, ROUNDED_LEAST
@@ -132,7 +133,10 @@ def top(beta, rows_a, grid_b, span, outputs):
                     m = min(BLOCK, whole_vectors(n) - start)
                     if not measure_above(one, p, q, True, tile, start, m, beta):
                         continue
-                    for j in range(start, min(start + m, n)):
+                    mask = ~below(met, start, WIDTH, ranked[k - 1]) & first_bits(n - start)
+                    while mask != np.uint64(0):
+                        j = start + lowest(mask)
+                        mask &= mask - np.uint64(1)
                         place = k
                         while place > 0 and (
                             met[j] > ranked[place - 1] or (met[j] == ranked[place - 1] and ids[j] < columns[place - 1])
@@ -150,16 +154,16 @@ def top(beta, rows_a, grid_b, span, outputs):
 
 
 def pairs(beta, rows_a, grid_b, span, limits, counts):
-    """Return rows, columns and values above `below` of groups [first, last), unordered, and count them for each row."""
-    (ids_a, boxes_a, groups), (first, last), (below, upper) = rows_a, span, limits
+    """Return rows, columns and values above a limit of groups [first, last), unordered, and count them for each row."""
+    (ids_a, boxes_a, groups), (first, last), (limit, upper) = rows_a, span, limits
     grid = unpack_grid(grid_b)
     dtype = boxes_a.dtype
-    eps = epsilon(below)
+    eps = epsilon(limit)
     tile, ids, runs = stack_tile(boxes_a, ROWS, TILE_COLS), stack_array(ids_a, COLS), empty_runs(grid)
     met = tile[VALUES]
     rows, cols, values = empty_pairs(dtype)
     found = 0
-    p, q = screen_terms(below, eps, SCREEN)
+    p, q = screen_terms(limit, eps, SCREEN)
     for g in range(first, last):
         lo, hi = groups[g], groups[g + 1]
         hull = hull_of(boxes_a, lo, hi)
@@ -174,8 +178,11 @@ def pairs(beta, rows_a, grid_b, span, limits, counts):
                         continue
                     if found + BLOCK > rows.size:
                         rows, cols, values = grown(rows, cols, values)
-                    for j in range(start, min(start + m, n)):
-                        if met[j] > below and not (upper and ids[j] <= row):
+                    reached = above(met, start, WIDTH, limit) & first_bits(n - start)
+                    while reached != np.uint64(0):
+                        j = start + lowest(reached)
+                        reached &= reached - np.uint64(1)
+                        if not (upper and ids[j] <= row):
                             found = emit_pair(row, ids[j], met[j], found, rows, cols, values, counts)
     return rows[:found], cols[:found], values[:found]
 

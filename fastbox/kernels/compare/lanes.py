@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.device import inlined
-from fastbox.kernels.build.masks import between
+from fastbox.kernels.build.masks import above, at_most
 from fastbox.kernels.build.nontemporal import copy_lanes
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.measure import BOUND as MEASURED
-from fastbox.kernels.compare.measure import better, reaches, with_loops
+from fastbox.kernels.compare.measure import better, with_loops
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.pack import box_at
@@ -121,13 +121,11 @@ def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
             indices[row + l, p] = start + np.int64(place) if place >= 0 else -1
 
 
-def reach_few(lanes, one, beta, limit, met, flags):
+def reach_few(lanes, one, beta, limit, met):
     """Write the values of all lanes with a box; return which of them reach a limit, a bit for each lane."""
     for l in range(lanes.shape[1]):  # not a constant, for which the compiler would write each lane by itself
         met[np.uint64(l)] = value(box_at(lanes, np.uint64(l)), one, beta)
-    for l in range(lanes.shape[1]):
-        flags[np.uint64(l)] = reaches(met[np.uint64(l)], limit, DISTANCE)
-    return between(flags, 0, 1, 1)
+    return at_most(met, 0, LANES, limit) if DISTANCE else above(met, 0, LANES, limit)
 
 
 BOUND = with_loops(with_loops(MEASURED, lead_extremes, rank_extremes), lead_few, rank_few, reach_few, compiled=inlined)

@@ -32,12 +32,6 @@ def better(x, y, distance):
 
 
 @device
-def reaches(x, limit, distance):
-    """Return whether a value reaches a limit: a distance the threshold, a similarity a value above the limit."""
-    return x <= limit if distance else x > limit
-
-
-@device
 def screen_terms(t, eps, screen):
     """Return the p and q for which a value above t needs intersection * p > q * (area + area).
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbox.kernels.build.bits import integers_of
 from fastbox.kernels.build.device import device, inlined, rebound
-from fastbox.kernels.build.masks import WIDTH, between, lowest
+from fastbox.kernels.build.masks import WIDTH, between, first_bits, lowest
 from fastbox.kernels.build.nontemporal import moved
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.codes import LANES
@@ -26,7 +26,6 @@ from fastbox.kernels.metrics import ROTATED_METRICS
 # Bound anew for each geometry: the row of a tile that values are written to, and the rows of a tile with values.
 VALUES = FIELDS
 ROWS = FIELDS + 1
-ALL = np.uint64(2**WIDTH - 1)
 MOST = 40  # boxes of a block up to which those marked are gathered
 CROWDED = 7  # blocks of a matrix measured in full behind one of which most are marked
 
@@ -84,7 +83,7 @@ def reaching(one, p, q, tile, first, n):
     flags = stack_array(tile[AREA].view(np.uint8), WIDTH)
     for j in range(n):
         flags[np.uint64(j)] = may_reach(one, p, q, tile, np.uint64(first + j))
-    return between(flags, 0, 1, 1) & ALL >> np.uint64(WIDTH - n)
+    return between(flags, 0, 1, 1) & first_bits(n)
 
 
 @device
@@ -207,7 +206,7 @@ def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
     """Rank nothing: images of few columns are screened as all others are, for a value takes longer than the screen."""
 
 
-def reach_few(lanes, one, beta, limit, met, flags):
+def reach_few(lanes, one, beta, limit, met):
     """Reach nothing, as :func:`rank_few` ranks nothing."""
     return np.uint64(0)
 
