@@ -47,7 +47,7 @@ def plan(sides: Sides, starts_a: NDArray[np.int64], starts_b: NDArray[np.int64],
     Images with areas so small or large that screening is off are not indexed, nor images in which most boxes overlap.
     """
     rows_a = np.diff(starts_a)
-    large = np.flatnonzero(rows_a > GAIN)  # fewer rows have never so many pairs for each box
+    large = np.flatnonzero(rows_a > GAIN)  # fewer rows never have as many pairs for each box
     rows_a, rows_b = rows_a[large], starts_b[large + 1] - starts_b[large]
     enough = (rows_b > 0) & (rows_a * rows_b.astype(np.float64) >= GAIN * (rows_a + rows_b))
     large, rows_a, rows_b = large[enough], rows_a[enough], rows_b[enough]
