@@ -59,6 +59,17 @@ def test_code_does_the_same_whoever_loads_it() -> None:
     np.testing.assert_allclose(found[0], np.log(values), rtol=1e-15)
 
 
+def with_writable_constants(code: bytes) -> bytes:
+    changed = bytearray(code)
+    (table,), (count,) = struct.unpack_from("<Q", code, 0x28), struct.unpack_from("<H", code, 0x3C)
+    for at in range(table, table + 64 * count, 64):
+        kind, flags = struct.unpack_from("<IQ", code, at + 4)
+        if kind == 1 and flags & 6 == 2:  # content, in memory, not to be executed
+            struct.pack_into("<Q", changed, at + 8, flags | 1)
+    assert changed != code
+    return bytes(changed)
+
+
 @pytest.mark.jit
 @pytest.mark.compiler
 @pytest.mark.skipif(not ELF, reason="LLVM's loader loads all code elsewhere")
@@ -67,6 +78,7 @@ def test_what_needs_a_linker_is_left_to_llvm() -> None:
     assert elf.loaded(code, symbol) is not None
     assert elf.loaded(object_code(LOGARITHM, linked=True), symbol) is None  # addresses of 32 bits
     assert elf.loaded(code.replace(b"\0free\0", b"\0flee\0"), symbol) is None  # which this process does not have
+    assert elf.loaded(with_writable_constants(code), symbol) is None
     assert elf.loaded(code[:18] + b"\xb7" + code[19:], symbol) is None  # for another processor
     assert elf.loaded(b"\xcf\xfa\xed\xfe" + code[4:], symbol) is None  # of another system
 

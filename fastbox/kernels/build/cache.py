@@ -96,7 +96,9 @@ def _maker() -> tuple[str, ...]:
     Code for any processor, or for one that is told in full, does not depend on the processor of this machine.
     """
     found = importlib.util.find_spec("numba")
-    beside = os.listdir(os.path.dirname(os.path.dirname(found.origin))) if found and found.origin else []
+    beside: list[str] = []
+    with suppress(OSError):  # as in a program that is packed into one file
+        beside = os.listdir(os.path.dirname(os.path.dirname(found.origin))) if found and found.origin else []
     compilers = sorted(name for name in beside if name.startswith(_COMPILERS) and name.endswith(".dist-info"))
     told = tuple(os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"))
     own = () if told[0] == "generic" or told[1] else sorted(name for name, there in features().items() if there)

@@ -54,9 +54,11 @@ def loaded(code: bytes, symbol: str) -> tuple[Any, Any] | None:
         for section in sections:
             if section.type == _RELOCATIONS and section.info in offsets:
                 for place, kind, number, more in struct.iter_unpack("<QIIq", _content(code, section)):
-                    address = {_ADDRESS: symbols[number][1]}[kind] + more
-                    struct.pack_into("<Q", memory, offsets[section.info] + place, address)
-    except (LookupError, AttributeError):  # not so simple, or a function that the process does not have
+                    _, address = symbols[number]
+                    if kind != _ADDRESS or address is None:
+                        return None
+                    struct.pack_into("<Q", memory, offsets[section.info] + place, address + more)
+    except AttributeError:  # a function that the process does not have
         return None
     if library.mprotect(ctypes.c_void_p(base), ctypes.c_size_t(size), _READ_AND_EXECUTE):
         return None

@@ -46,11 +46,8 @@ def _between(typing, data, at, low, high):
         values = builder.load(place, align=1)
 
         low, high = (builder.trunc(value, ir.IntType(8)) for value in arguments[2:])
-        less, range_ = (
-            builder.sub(values, _every(builder, low, vector)),
-            _every(builder, builder.sub(high, low), vector),
-        )
-        inside = builder.icmp_unsigned("<=", less, range_)
+        beyond, most = builder.sub(values, _every(builder, low, vector)), builder.sub(high, low)
+        inside = builder.icmp_unsigned("<=", beyond, _every(builder, most, vector))
         return builder.bitcast(inside, ir.IntType(WIDTH))
 
     return types.uint64(data, types.intp, types.intp, types.intp), emit
