@@ -73,7 +73,7 @@ def objects(text: str) -> int:
 
 
 def lines(text: str) -> int:
-    return sum(bool(line.strip()) for line in re.split("\r\n|\r|\n", text))
+    return sum(bool(line.strip()) for line in re.split("\r\n|\r|\n", text.removeprefix("\ufeff")))
 
 
 def records(text: str) -> int:

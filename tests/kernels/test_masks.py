@@ -22,7 +22,7 @@ def write_masks(values, limits, found):
         found[k, 0], found[k, 1] = np.int64(above(values, k, WIDTH, limits[k])), above(values, k, COUNT, limits[k])
         found[k, 2], found[k, 3] = np.int64(below(values, k, WIDTH, limits[k])), below(values, k, COUNT, limits[k])
         found[k, 4], found[k, 5] = np.int64(at_most(values, k, WIDTH, limits[k])), at_most(values, k, COUNT, limits[k])
-        found[k, 6] = np.int64(first_bits(k))
+        found[k, 6] = np.int64(first_bits(k + 1))
 
 
 MASKS = Kernel(write_masks, lambda t: types.void(readonly(t), readonly(t), vector(i8, 2)), {"": {}})
@@ -49,4 +49,4 @@ def test_a_mask_has_a_bit_for_each_value(dtype: Any, compiled: bool) -> None:
                 bits = np.zeros(WIDTH, bool)
                 bits[:count] = compare(values[k : k + count], limit)
                 assert found[k, column] == np.packbits(bits, bitorder="little").view(np.int64)[0], (name, k, count)
-    np.testing.assert_array_equal(found[:, 6].view(np.uint64), [2 ** min(k, WIDTH) - 1 for k in range(len(limits))])
+    np.testing.assert_array_equal(found[:, 6].view(np.uint64), [2 ** min(k + 1, WIDTH) - 1 for k in range(len(limits))])

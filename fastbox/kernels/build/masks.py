@@ -15,7 +15,7 @@ WIDTH = 64  # bytes that a mask tells of
 
 @device
 def first_bits(count):
-    """Return the mask of the first bits, all of them if there are no more."""
+    """Return the mask of the first bits, at least one, and all of them where the count is higher."""
     return np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(WIDTH - min(count, WIDTH))
 
 
