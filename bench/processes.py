@@ -78,12 +78,15 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def in_turns(measures: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Measure each once a round, another one first in each round."""
+    """Measure each once a round, another one first in each round, and every second round the other way round.
+
+    So none always follows the longest one, after which a processor is slower for a while.
+    """
     names = list(measures)
     found: dict[str, list[T]] = {name: [] for name in names}
     for turn in range(rounds):
         first = turn % len(names)
-        for name in names[first:] + names[:first]:
+        for name in (names[first:] + names[:first])[:: -1 if turn % 2 else 1]:
             found[name].append(measures[name]())
     return found
 
