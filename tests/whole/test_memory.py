@@ -173,6 +173,7 @@ def test_row_groups_end_at_the_same_rows_however_they_come(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:no image has boxes in both tables")
 @given(
     images=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=6),
     most=st.integers(1, 40),
