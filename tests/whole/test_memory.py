@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.box_columns import CORNERS
 
@@ -181,6 +181,7 @@ def test_row_groups_end_at_the_same_rows_however_they_come(
     by_class=st.booleans(),
     boxes=st.booleans(),
 )
+@example(images=[(0, 1), (1, 0)], most=1, alone=False, by_class=False, boxes=False)
 def test_pairs_are_the_same_in_any_blocks(
     images: list[tuple[int, int]], most: int, alone: bool, by_class: bool, boxes: bool
 ) -> None:
