@@ -117,11 +117,11 @@ def _only_linked(codegen: Any, machine: Any) -> Iterator[None]:
 
 
 def object_code(function: FunctionType, signature: Signature, symbol: str, linked: bool = False) -> bytes:
-    """Compile a kernel to object code whose entry has the name `symbol`, for a library or for LLVM's loader.
+    """Compile a kernel to object code whose entry has the name `symbol`, for a library or for a loader.
 
-    The loader maps code and constants one after the other. Where the process has mapped more than 2 GB before, they can
-    lie farther apart than 32 bits reach, so that the loader needs addresses of 64 bits on x86-64. On 64-bit ARM its
-    memory is one piece.
+    LLVM's loader maps code and constants one after the other. Where the process has mapped more than 2 GB before, they
+    can lie farther apart than 32 bits reach, so that it needs addresses of 64 bits on x86-64; `elf.py` takes no
+    others. On 64-bit ARM the loader's memory is one piece.
     """
     codegen = cpu_target.target_context.codegen()
     with global_compiler_lock:

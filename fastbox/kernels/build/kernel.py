@@ -65,7 +65,7 @@ class Kernel:
         return ".".join(filter(None, parts))
 
     def code(self, dtype: np.dtype[Any], metric: str, *, linked: bool = False) -> bytes:
-        """Compile a version to object code, for LLVM's loader or to be linked into a library."""
+        """Compile a version to object code, to be loaded into a process or linked into a library."""
         with forks.IMPORT:
             from fastbox.kernels.build.compiler import global_compiler_lock, object_code
             from fastbox.kernels.build.shortcuts import shortcuts

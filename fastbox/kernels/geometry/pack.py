@@ -107,7 +107,7 @@ def clear_invalid(n, tile):
 
 @apart
 def gather(boxes, first, n, whole, tile):
-    """Write the corners of n boxes in any layout and format to a tile; points at the origin fill it up."""
+    """Write the corners of n boxes in any layout and format to a tile; the boxes behind, or points, fill it up."""
     arrangement, p, q, r, s = boxes
     zero = tile.dtype.type(0)
     x0, y0, x1, y1 = tile[0], tile[1], tile[2], tile[3]
