@@ -27,7 +27,7 @@ LISTED = {
     "assign.tood": ("TOOD",),
     "common.anchor_shapes": ("COVERED", "NEAREST"),
     "common.sketch": ("TALLY",),
-    "common.sorting": ("SORT",),
+    "common.sorting": ("GROUPED", "SORT"),
     "compare.aligned": ("ALIGNED", "CORNERS"),
     "compare.cell_index": ("BUILD", "SURVEY"),
     "compare.dense": ("BEST", "PAIRS", "SCATTER", "TOP"),

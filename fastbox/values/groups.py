@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbox._lazy import deferred
 from fastbox.values.labels import as_ids, kind_of, union
 from fastbox.values.numbers import as_array
 
@@ -20,6 +21,11 @@ __all__ = [
     "stable",
     "values_of_rows",
 ]
+
+
+sorting = deferred("fastbox.kernels.common.sorting")
+
+MANY = 1 << 17  # rows from which a kernel sorts them: fewer are sorted before it is loaded
 
 
 class Grouped(Protocol):
@@ -107,12 +113,17 @@ def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 def stable(groups: NDArray[Any], count: int) -> NDArray[np.int64]:
     """Return the rows by group, those of a group in their order; groups are numbers from 0 on and below `count`.
 
-    NumPy sorts numbers of 16 bits by their bytes, in a fraction of the time that it takes to merge larger ones; larger
-    groups are sorted as one number with their rows, as far as both have room in 63 bits.
+    A kernel counts the rows of each group, unless rows are few or groups many. NumPy sorts numbers of 16 bits by their
+    bytes, in a fraction of the time that it takes to merge larger ones; larger groups are sorted as one number with
+    their rows, as far as both have room in 63 bits.
 
     >>> stable(np.array([70_000, 1, 70_000, 0]), 70_001)
     array([3, 1, 0, 2])
     """
+    if MANY <= len(groups) < 2**31 and 8 * count <= len(groups):
+        rows = np.empty(len(groups), np.int64)
+        sorting.GROUPED[rows.dtype, ""](groups.astype(np.int32, copy=False), np.empty(count, np.int64), rows)
+        return rows
     bits = len(groups).bit_length()
     if count > 1 << 16 and (count - 1).bit_length() + bits < 64:
         keys = groups.astype(np.int64)

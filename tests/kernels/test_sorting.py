@@ -1,4 +1,4 @@
-"""The kernel that sorts the rows of images, beside NumPy's stable sort."""
+"""The kernels that sort the rows of images and of groups, beside NumPy's stable sort."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
-from fastbox.kernels.common.sorting import FEW, SORT
+from fastbox.kernels.common.sorting import FEW, GROUPED, SORT
 
 F8 = np.dtype(np.float64)
 SCORES = st.sampled_from([-0.0, 0.0, 0.5, 0.25, 1.0, -1.0, -3.5, 1e300, -1e300, 5e-324, np.inf, -np.inf])
@@ -42,3 +42,11 @@ def test_only_the_images_that_are_asked_for_are_sorted() -> None:
     scores, rows = np.arange(9.0), np.arange(9)
     SORT[F8, ""](np.empty(0, np.int64), scores, np.array([0, 3, 6, 9]), rows, 1, 2)
     assert rows.tolist() == [0, 1, 2, 5, 4, 3, 6, 7, 8]
+
+
+@given(st.lists(st.integers(0, 6)), st.integers(7, 9))
+def test_rows_are_ordered_by_group_and_each_group_has_an_end(groups: list[int], count: int) -> None:
+    numbers, ends, rows = np.array(groups, np.int32), np.full(count, 77), np.full(len(groups), -1)
+    GROUPED[F8, ""](numbers, ends, rows)
+    assert_array_equal(rows, np.argsort(numbers, kind="stable"))
+    assert_array_equal(ends, np.cumsum(np.bincount(numbers, minlength=count)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbox.values.groups import order_of, stable
+from fastbox.values.groups import MANY, order_of, stable
 
 
 @pytest.mark.parametrize("count", [1, 2, 1 << 16, (1 << 16) + 1, 1 << 32, (1 << 32) + 5, 1 << 62])
@@ -23,6 +23,14 @@ def test_small_integers_are_groups_too() -> None:
     groups = np.array([3, 0, 100, 3], np.int8)
     assert stable(groups, 101).tolist() == [1, 0, 3, 2]
     assert stable(groups[:0], 0).tolist() == []
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(("count", "dtype"), [(3, np.int16), (200, np.uint8), (9000, np.int64), (200_000, np.uint64)])
+def test_many_rows_are_ordered_by_a_kernel(count: int, dtype: type[np.generic]) -> None:
+    groups = np.random.default_rng(count).integers(0, count, MANY + 1).astype(dtype)
+    groups[5:9] = count - 1
+    assert np.array_equal(stable(groups, count), np.argsort(groups, kind="stable"))
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), min_size=1))

@@ -1,4 +1,4 @@
-"""Sorting the rows of each image by score, or by code and score."""
+"""Sorting the rows of each image by score, or by code and score; and rows by group."""
 
 from __future__ import annotations
 
@@ -91,4 +91,19 @@ def sort(codes, scores, bounds, rows, first, last):
             rows[start + j] = own[j]
 
 
+def grouped(groups, ends, rows):
+    """Write the rows by group, those of a group in their order, and where each group ends; groups count from 0."""
+    ends[:] = 0
+    for row in range(groups.size):
+        ends[np.uint64(groups[row])] += 1
+    place = 0
+    for one in range(ends.size):
+        ends[one], place = place, place + ends[one]
+    for row in range(groups.size):
+        one = np.uint64(groups[row])
+        rows[np.uint64(ends[one])] = row
+        ends[one] += 1
+
+
 SORT = Kernel(sort, lambda t: types.void(readonly(i8), vector(t), readonly(i8), vector(i8), i8, i8), {"": {}})
+GROUPED = Kernel(grouped, lambda t: types.void(readonly(types.int32), vector(i8), vector(i8)), {"": {}})
