@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 DENSE = 1 << 20  # a span of integers up to this size is coded by a table of the whole span
+FIRST = 1 << 13  # rows in which all integers are looked for before the others
 WIDE = 64  # letters: text of a fixed width is fastest up to this width, and wastes memory beyond
 LEAST, MOST = -(2**63), 2**63 - 1
 
@@ -251,9 +252,13 @@ def first_seen(column: NDArray[Any]) -> tuple[NDArray[np.int64], list[int]] | No
     if span is None:
         return None
     low, places, width = span
-    first = np.full(width, -1)
-    first[places[::-1]] = np.arange(len(column))[::-1]  # the assignment that is last wins
-    present = np.flatnonzero(first >= 0)
+    first, there = np.full(width, -1), np.zeros(width, np.bool_)
+    there[places] = True
+    present = np.flatnonzero(there)
+    for count in (FIRST, len(column)):  # the first rows have most often all integers
+        first[places[:count][::-1]] = np.arange(len(places[:count]))[::-1]  # the assignment that is last wins
+        if first[present].min() >= 0:
+            break
     ordered = present[np.argsort(first[present])]
     code = np.empty(width, np.int64)
     code[ordered] = np.arange(len(ordered))

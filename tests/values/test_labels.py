@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import fastbox
 from fastbox import Boxes
 from fastbox.values.flags import as_flags
-from fastbox.values.labels import Codes, as_ids, as_labels, codes_of, kind_of, union
+from fastbox.values.labels import FIRST, Codes, as_ids, as_labels, codes_of, first_seen, kind_of, union
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 polars = pytest.importorskip("polars", reason="polars is not installed")
@@ -310,3 +310,15 @@ def test_labels_far_apart_keep_their_values(dtype: str) -> None:
     column = np.array([least, most, least + 45, most, most - 100], dtype)
     codes = Codes()
     assert [codes.labels[code] for code in codes.of_column(column)] == column.tolist()
+
+
+@pytest.mark.parametrize("place", [0, 1, FIRST - 1, FIRST, FIRST + 1, 2 * FIRST])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.int64])
+def test_codes_are_in_the_order_of_first_rows_wherever_these_are(place: int, dtype: type[np.generic]) -> None:
+    column = np.full(2 * FIRST + 1, 9).astype(dtype)
+    column[3::5] = 4
+    column[place] = 7
+    found = first_seen(column)
+    assert found is not None
+    assert found[1] == list(dict.fromkeys(column.tolist()))
+    assert [found[1][code] for code in found[0].tolist()] == column.tolist()
