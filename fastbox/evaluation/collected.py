@@ -33,6 +33,7 @@ FOUND = {
     "iou": np.float32,
     "fixed": np.int32,
 }
+TRACED = "words", "score", "rank"  # the columns of which curves are traced
 
 
 class Collected:
@@ -213,7 +214,7 @@ class Collected:
     def ranked(self, model: Any) -> Ranked:
         """Return the detections of a model in the order in which curves are traced: views."""
         bounds = self._bounds(model)
-        words, scores, ranks = (self.found[name][bounds[0] : bounds[-1]] for name in ("words", "score", "rank"))
+        words, scores, ranks = (self.found[name][bounds[0] : bounds[-1]] for name in TRACED)
         return Ranked(words, scores, ranks, bounds - bounds[0])
 
     def facts(self, model: Any, names: Mapping[str, str]) -> dict[str, NDArray[Any]]:
@@ -267,7 +268,7 @@ class Collected:
         if self._groups is None:
             # The order is stable, so rows of equal scores keep their order, and more rows can be added afterwards.
             order, there, begins = rank(self._group_numbers(count), self.found["score"])
-            self.found.put(order)
+            self.found.put(order, *TRACED)
             self._groups = there, begins
         there, begins = self._groups
         bounds: NDArray[np.int64] = begins[np.searchsorted(there, place * count + np.arange(count + 1))]

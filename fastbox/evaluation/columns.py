@@ -13,6 +13,8 @@ from fastbox.values.groups import stable
 
 __all__ = ["Rows"]
 
+MANY = 1 << 15  # rows from which columns are copied side by side
+
 
 class Rows:
     """A table in memory with named columns and their dtypes, to which parts are added.
@@ -30,6 +32,7 @@ class Rows:
         self._dtypes = dtypes
         self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in dtypes}
         self._room: dict[str, NDArray[Any]] = {}
+        self._unordered: dict[str, tuple[list[NDArray[Any]], NDArray[np.int64]]] = {}  # columns, until asked for
         self._groups: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._distinct: dict[str, list[int]] = {}
 
@@ -43,15 +46,21 @@ class Rows:
 
     def add(self, **columns: NDArray[Any]) -> None:
         """Add rows: all columns, of one length."""
+        self._order_all()
         first = len(self)
         last = first + len(columns[next(iter(self._dtypes))])
         if any(last > len(room) for room in self._room.values()):
             self._room = {}
-        for name, dtype in self._dtypes.items():
-            if self._room:
-                self._room[name][first:last] = columns[name]
-                self._parts[name][:] = [self._room[name][:last]]
+        if self._room:
+            copies = [(self._room[name][first:last], columns[name]) for name in self._dtypes]
+            if last - first > MANY:
+                parallel.run(_copy, copies)
             else:
+                for one in copies:
+                    _copy(*one)
+            self._parts = {name: [room[:last]] for name, room in self._room.items()}
+        else:
+            for name, dtype in self._dtypes.items():
                 self._parts[name].append(columns[name].astype(np.dtype(dtype).base, copy=False))
         self._groups.clear()
         self._distinct.clear()
@@ -68,23 +77,24 @@ class Rows:
         return both
 
     def __getitem__(self, name: str) -> NDArray[Any]:
+        if (unordered := self._unordered.get(name)) is not None:
+            parts, order = unordered  # both from one place: two threads that ask for the column do the same
+            self._parts[name] = [np.take(_whole(parts), order, axis=0)]
+            self._unordered.pop(name, None)
         parts = self._parts[name]
-        if not parts:
-            return np.empty(0, self._dtypes[name])
-        if len(parts) > 1:
-            # One column at a time, whose parts are freed: memory never holds the table twice.
-            parts[:] = [np.concatenate(parts)]
-        return parts[0]
+        return _whole(parts) if parts else np.empty(0, self._dtypes[name])
 
-    def put(self, order: NDArray[np.int64]) -> None:
-        """Put the rows in another order."""
-
-        def work(name: str) -> None:
-            self._parts[name][:] = [np.take(self[name], order, axis=0)]
-
+    def put(self, order: NDArray[np.int64], *names: str) -> None:
+        """Put the rows in another order: these columns now, side by side, the others when they are asked for."""
+        self._order_all()
         self._room = {}
-        parallel.run(work, [(name,) for name in self._dtypes])
+        self._unordered = {name: (parts, order) for name, parts in self._parts.items() if parts}
+        parallel.run(self.__getitem__, [(name,) for name in names])
         self._groups.clear()
+
+    def _order_all(self) -> None:
+        for name in [*self._unordered]:
+            self.__getitem__(name)
 
     def of_group(self, name: str, group: int) -> NDArray[np.int64]:
         """Return the rows with one value in a column of small numbers, in their order."""
@@ -107,3 +117,14 @@ class Rows:
 
     def __len__(self) -> int:
         return sum(map(len, next(iter(self._parts.values()))))
+
+
+def _copy(room: NDArray[Any], values: NDArray[Any]) -> None:
+    room[:] = values
+
+
+def _whole(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return a column in one piece, and free its parts: one column at a time, memory never holds the table twice."""
+    if len(parts) > 1:
+        parts[:] = [np.concatenate(parts)]
+    return parts[0]

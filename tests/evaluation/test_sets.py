@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fastbox
-from fastbox.evaluation import Evaluation, Params
+from fastbox.evaluation import Evaluation, Params, columns
 from fastbox.evaluation.columns import Rows
 from fastbox.evaluation.sides import Images
 
@@ -102,3 +103,21 @@ def test_rows_are_the_same_with_room_and_without(room: int) -> None:
     assert rows["kind"].tolist() == [4, 3, 2, 1, 0, 9]
     assert np.array_equal(rows["word"][:, 0, 0], [8, 6, 4, 2, 0, 10])
     assert rows.distinct("kind") == [0, 1, 2, 3, 4, 9]
+
+
+def test_rows_are_the_same_ordered_at_once_or_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MANY", 2)  # copied on threads
+    numbers, order = np.arange(9), np.array([8, 1, 0, 7, 2, 6, 3, 5, 4])
+    rows = Rows(a=np.int64, b=np.float32, c=np.int8)
+    rows.reserve(12)
+    rows.add(a=numbers[:4], b=numbers[:4], c=numbers[:4])
+    rows.add(a=numbers[4:], b=numbers[4:], c=numbers[4:])
+    rows.put(order, "a", "b")
+    assert rows["a"].tolist() == rows["b"].tolist() == rows["c"].tolist() == order.tolist()
+    rows.put(order, "b")
+    both = rows.joined(pickle.loads(pickle.dumps(rows)))
+    rows.put(order)
+    twice, thrice = numbers[order][order], numbers[order][order][order]
+    assert all(both[name].tolist() == [*twice, *twice] for name in "abc")
+    assert all(rows[name].tolist() == thrice.tolist() for name in "abc")
+    assert (rows["b"].dtype, rows["c"].dtype, len(rows)) == (np.float32, np.int8, 9)
