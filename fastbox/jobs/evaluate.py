@@ -31,7 +31,7 @@ from fastbox.jobs.progress import halved
 from fastbox.jobs.slicing import Slicing
 from fastbox.kernels.codes import PLAIN
 from fastbox.memory import check_kept
-from fastbox.parallel import Version, compile_together
+from fastbox.parallel import Version, compile_together, run_calls
 from fastbox.results.error_examples import Gallery, Seen
 from fastbox.results.match_types import match_batch, match_schema
 from fastbox.tables.chunk import ROWS, Chunk
@@ -243,6 +243,8 @@ def evaluate(
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             output.write(match_batch, chunk, judged, by, schema)
             output.step(len(chunk.a))
+        if found.gallery is not None:
+            found.gallery.end()
         if a.fragment is None:  # a class or an image that one fragment lacks may be in another
             found.check()
         if follows:
@@ -315,11 +317,10 @@ def _add(
     asked = ~(flags["crowd"] | flags["ignore"])
     of_images, of_truths = slicing.of_chunk(chunk, asked & ~left_out[1])
     given = GroundTruths(chunk.b, truth_kinds, flags["crowd"], flags["ignore"], areas, left_out[1], of_truths, numbers)
-    judged = evaluation.add_coded(
-        Images(chunk.images, chunk.a.offsets, chunk.b.offsets, of_images),
-        Detections(chunk.a, scores, kinds, models, left_out[0]),
-        given,
-    )
+    images = Images(chunk.images, chunk.a.offsets, chunk.b.offsets, of_images)
+    adding = evaluation.add_coded, images, Detections(chunk.a, scores, kinds, models, left_out[0]), given
+    looking = [] if found.gallery is None else [(found.gallery.look,)]  # at the chunk before
+    judged: Judged = run_calls([adding, *looking])[0]
     if found.gallery is None:
         return judged
     sides, names, labels = {"found": kinds, "truth": truth_kinds}, found.names, evaluation.class_labels

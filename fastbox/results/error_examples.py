@@ -30,7 +30,7 @@ SHOWN = 12  # of each kind
 MODELS = 16  # whose examples are kept
 PAIRED = 4  # models whose truths are compared
 NEAR = 3  # detections drawn beside a truth that was missed
-WAITING = 1 << 17  # boxes of a chunk that may wait until its examples are asked for, or the next chunk comes
+WAITING = 1 << 17  # boxes of the last chunk up to which it waits until examples are asked for
 
 Kept: TypeAlias = "list[tuple[float, int, Example]]"
 
@@ -105,32 +105,37 @@ class Gallery:
         self._waiting: Seen | None = None
 
     def add(self, seen: Seen) -> None:
-        """Add a chunk; a small one is looked at when examples are asked for, which a short summary never does."""
-        self._look()
+        """Add a chunk, which is looked at with the next one, by :meth:`look`, or when examples are asked for."""
+        self.look()
         self._waiting = seen
-        if sum(map(len, seen.sides)) > WAITING:
-            self._look()
+
+    def end(self) -> None:
+        """Look at the last chunk, unless it is small: a short summary never asks for examples."""
+        if self._waiting is not None and sum(map(len, self._waiting.sides)) > WAITING:
+            self.look()
 
     @property
     def _kept(self) -> dict[tuple[Any, Any], Kept]:
-        self._look()
+        self.look()
         return self._drawn
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_pairs": self._pairs, "_drawn": self._kept, "_waiting": None}
 
-    def _look(self) -> None:
-        """Draw examples of the chunk that waits."""
+    def look(self) -> None:
+        """Draw examples of the chunk that waits, if one does."""
         seen, self._waiting = self._waiting, None
         if seen is None:
             return
-        valid, truths = map(_drawable, seen.sides)
-        match_type, asked = seen.judged.match_type, seen.asked & truths
+        detections, truths = seen.sides
+        match_type, asked = seen.judged.match_type, seen.asked & _drawable(truths)
         for model, label in enumerate(seen.labels[:MODELS]):
-            own = seen.models == model if len(seen.labels) > 1 else valid
+            own = seen.models == model
+            high = np.flatnonzero(own & (seen.scores >= self._least(label)[match_type]))
+            high = high[_drawable(detections[high])]
             for place, kind in enumerate(MATCH_TYPES):
                 if kind in ERRORS:
-                    rows = np.flatnonzero(own & valid & (match_type == place))
+                    rows = high[match_type[high] == place]
                     self._keep((label, kind), rows, seen.scores[rows], seen.chunk.a_rows, partial(_wrong, seen))
             free = asked.copy()
             free[seen.judged.truth[own & COVERING[match_type]]] = False
@@ -139,6 +144,14 @@ class Gallery:
             self._keep((label, "missed"), missed, areas, seen.chunk.b_rows, partial(_missed, seen, own))
         if self._pairs:
             self._add_pairs(seen, asked)
+
+    def _least(self, label: Any) -> NDArray[np.float64]:
+        """Return the least score of a new example of a model by the place of its match type; the last is UNCOUNTED."""
+        least = np.full(len(MATCH_TYPES) + 1, np.inf)
+        for place, kind in enumerate(MATCH_TYPES):
+            if kind in ERRORS:
+                least[place] = _least_of(self._drawn.get((label, kind), []))
+        return least
 
     def _add_pairs(self, seen: Seen, asked: NDArray[np.bool_]) -> None:
         """Add truths that one of two models finds and the other misses, the largest first, with detections of both."""
@@ -186,7 +199,7 @@ class Gallery:
         if len(rows) > SHOWN:
             least = np.partition(values, len(rows) - SHOWN)[len(rows) - SHOWN]
             rows, values = rows[values >= least], values[values >= least]
-        least = -kept[-1][0] if len(kept) == SHOWN else -np.inf
+        least = _least_of(kept)
         places = np.lexsort((rows, -values))[:SHOWN]
         places = places[values[places] >= least]
         if len(places):
@@ -198,6 +211,11 @@ class Gallery:
 
 def _first(kept: Kept) -> Kept:
     return sorted(kept, key=lambda one: one[:2])[:SHOWN]
+
+
+def _least_of(kept: Kept) -> float:
+    """Return the least value that examples which are kept leave room for."""
+    return -kept[-1][0] if len(kept) == SHOWN else -np.inf
 
 
 def _drawable(boxes: Boxes | RotatedBoxes) -> NDArray[np.bool_]:

@@ -145,6 +145,14 @@ def test_examples_are_drawn_when_they_are_asked_for_and_are_the_same(monkeypatch
     assert len(late.gallery.of()) > 2
 
 
+def test_examples_are_the_same_in_any_chunks() -> None:
+    whole, parts = jobs.evaluate(*TABLES), jobs.evaluate(*TABLES, rows=40)
+    assert whole.gallery is not None and parts.gallery is not None
+    examples = whole.gallery.of()
+    assert parts.gallery.of() == examples
+    assert max(len(drawn) for _, drawn in examples) == error_examples.SHOWN
+
+
 def test_a_result_whose_examples_wait_is_freed_at_once() -> None:
     gc.collect()
     gc.disable()
