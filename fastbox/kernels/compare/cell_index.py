@@ -14,7 +14,7 @@ from collections import namedtuple
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.bits import integers_of
+from fastbox.kernels.build.bits import bits_of, integers_of
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.stack import stack_array
@@ -49,6 +49,12 @@ def unpack_grid(grid):
 def cell(x, origin, scale, cells):
     place = (np.float64(x) - origin) * scale
     return np.int64(min(max(place, 0.0), np.float64(cells - 1)))
+
+
+@device
+def exponent_of(length):
+    """Return the exponent e of the first power 2^e above a length that is neither 0 nor subnormal."""
+    return (bits_of(np.float64(length)) >> 52) - 1022
 
 
 @device
@@ -100,14 +106,16 @@ def build(boxes, span, angles, least, room):
         screenable = pack(boxes, first + s, first + s + m, tile) and screenable
         if angles:
             write_angles(m, tile)
+        for r in range(FIELDS if angles else 5):
+            for j in range(m):
+                packed[r, np.uint64(s + j)] = tile[r, np.uint64(j)]
         for j in range(m):
-            for r in range(FIELDS):
-                packed[r, s + j] = tile[r, j]
-            if tile[4, j] > 0:
+            k = np.uint64(j)
+            if tile[4, k] > 0:
                 indexed += 1
-                largest = max(largest, max(tile[2, j] - tile[0, j], tile[3, j] - tile[1, j]))
-                left, top = min(left, tile[0, j]), min(top, tile[1, j])
-                right, bottom = max(right, tile[2, j]), max(bottom, tile[3, j])
+                largest = max(largest, max(tile[2, k] - tile[0, k], tile[3, k] - tile[1, k]))
+                left, top = min(left, tile[0, k]), min(top, tile[1, k])
+                right, bottom = max(right, tile[2, k]), max(bottom, tile[3, k])
     width, height = right - left, bottom - top
     screenable = screenable and (indexed == 0 or (width < np.inf and height < np.inf))
 
@@ -116,35 +124,38 @@ def build(boxes, span, angles, least, room):
     exponent = math.frexp(largest)[1]
     if screenable:
         for j in range(n):
-            if packed[4, j] > 0:
-                longer = max(packed[2, j] - packed[0, j], packed[3, j] - packed[1, j])
-                kinds[j] = min((exponent - math.frexp(longer)[1]) // 2, CLASSES - 1)
-                counts[kinds[j]] += 1
+            k = np.uint64(j)
+            if packed[4, k] > 0:
+                longer = max(packed[2, k] - packed[0, k], packed[3, k] - packed[1, k])
+                kind = min((exponent - exponent_of(longer)) // 2, CLASSES - 1)
+                kinds[k] = kind
+                counts[np.uint64(kind)] += 1
     shapes, scales, cells = lay_out(counts, (left, top), (width, height), exponent, least)
     for k in range(cells + 1):
         starts[k] = 0
     for j in range(n):
-        if kinds[j] >= 0:
-            c = kinds[j]
-            across, down = shapes[c, ACROSS], shapes[c, DOWN]
-            x = cell(packed[0, j], left, scales[c, SCALE], across)
-            y = cell(packed[1, j], top, scales[c, SCALE], down)
-            shapes[c, REACH_X] = max(shapes[c, REACH_X], cell(packed[2, j], left, scales[c, SCALE], across) - x)
-            shapes[c, REACH_Y] = max(shapes[c, REACH_Y], cell(packed[3, j], top, scales[c, SCALE], down) - y)
-            where[j] = shapes[c, FIRST_CELL] + y * across + x
-            starts[where[j]] += 1
+        k = np.uint64(j)
+        if kinds[k] >= 0:
+            c = np.uint64(kinds[k])
+            across, down, scale = shapes[c, ACROSS], shapes[c, DOWN], scales[c, SCALE]
+            x, y = cell(packed[0, k], left, scale, across), cell(packed[1, k], top, scale, down)
+            shapes[c, REACH_X] = max(shapes[c, REACH_X], cell(packed[2, k], left, scale, across) - x)
+            shapes[c, REACH_Y] = max(shapes[c, REACH_Y], cell(packed[3, k], top, scale, down) - y)
+            where[k] = shapes[c, FIRST_CELL] + y * across + x
+            starts[np.uint64(where[k])] += 1
     for k in range(cells):
         starts[k + 1] += starts[k]  # where each cell ends, until its boxes are put before the end
     for j in range(n):
         if kinds[j] >= 0:
-            place = starts[where[j]] - 1
-            starts[where[j]] = place
-            ids[place] = first + j
-            where[j] = place
+            one = np.uint64(where[j])
+            starts[one] -= 1
+            ids[np.uint64(starts[one])] = j
     for r in range(FIELDS if angles else 5):
-        for j in range(n):
-            if kinds[j] >= 0:
-                ordered[r, where[j]] = packed[r, j]
+        for place in range(starts[cells]):
+            k = np.uint64(place)
+            ordered[r, k] = packed[r, np.uint64(ids[k])]
+    for place in range(starts[cells]):
+        ids[place] += first
     for j in range(starts[cells], starts[cells] + TESTED):
         ordered[0, j] = ordered[1, j] = ordered[2, j] = ordered[3, j] = 0.0
     return screenable, cells, shapes, scales

@@ -15,8 +15,9 @@ from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH, above, below, first_bits, lowest
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, vector
-from fastbox.kernels.codes import LANES, NEEDS_IOU, NEEDS_IOU_ROUNDED, ROUNDED_LEAST
+from fastbox.kernels.codes import NEEDS_IOU, NEEDS_IOU_ROUNDED, ROUNDED_LEAST
 from fastbox.kernels.compare.cell_index import GROUP, empty_runs, find_runs, gather, grid_of, hull_of, unpack_grid
+from fastbox.kernels.compare.lanes import SIDE
 from fastbox.kernels.compare.measure import (
     BLOCK,
     BOUND,
@@ -38,7 +39,6 @@ from fastbox.kernels.geometry.pack import COLS, box_at
 # Kernel binds these anew for each metric; here they are iou's.
 SCREEN, ANGLES = NEEDS_IOU, False
 
-ONE = 2 * COLS  # more than the number of any box of a tile
 NOWHERE = np.int64(2**63 - 1)
 ROWS = VALUES + 1
 
@@ -56,7 +56,7 @@ def measure_highest(one, tile, n, beta):
     """
     zero = type(one.area)(0)
     most = ordered_bits(zero)
-    for j in range((n + LANES - 1) // LANES * LANES):  # not by a call: the loop would keep a remainder
+    for j in range((n + SIDE - 1) // SIDE * SIDE):  # not by a call: the loop would keep a remainder
         k = np.uint64(j)
         found = value(one, box_at(tile, k), beta)
         tile[VALUES, k] = found
@@ -67,14 +67,12 @@ def measure_highest(one, tile, n, beta):
 
 @inlined
 def place_of(met, ids, n, leader, place):
-    """Return the least of a place and of the places of the boxes whose value is that of the leader."""
-    total = np.int32(0)
-    for j in range((n + LANES - 1) // LANES * LANES):
-        total = np.int32(total + (np.int32(ONE + j) if met[np.uint64(j)] == leader else np.int32(0)))
-    if ONE <= total < 2 * ONE:
-        return min(place, ids[total - ONE])
-    for j in range(n):
-        place = min(place, ids[j] if met[j] == leader else NOWHERE)
+    """Return the least of a place and of the places of the boxes whose value is that of the leader, the highest."""
+    for start in range(0, n, WIDTH):
+        mask = ~below(met, start, WIDTH, leader) & first_bits(n - start)
+        while mask != np.uint64(0):
+            place = min(place, ids[np.uint64(start + lowest(mask))])
+            mask &= mask - np.uint64(1)
     return place
 
 
