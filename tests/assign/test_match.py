@@ -17,6 +17,7 @@ from fastbox import Boxes
 from fastbox.assign.match import match
 from fastbox.assign.registry import as_rule
 from fastbox.assign.rule import MatchRule
+from fastbox.kernels.assign.blocks import PART
 
 Array = Any
 
@@ -54,6 +55,21 @@ VARIANTS = {
 def test_plain_boxes_match_as_the_matrix_does(name: str, anchors: Array, truths: Array, data: Any) -> None:
     rule = VARIANTS[name]
     ignore = data.draw(st.none() | corners(np.float64, max_size=3)) if rule.ignore_iof is not None else None
+    check(both(anchors, truths, rule, ignore=ignore), oracle(rule, anchors, truths, ignore))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_boxes_of_several_parts_match_as_the_matrix_does(name: str, far: bool) -> None:
+    rng, rule = np.random.default_rng(3), VARIANTS[name]
+    low = rng.integers(0, 2000, (3 * PART - 5, 2))
+    anchors = np.hstack([low, low + rng.integers(5, 40, low.shape)]).astype(np.float32)
+    anchors[2 * PART :] = anchors[: PART - 5]  # values that are equal in the first part and in the last one
+    anchors[7::500, 0] = np.nan
+    truths = np.concatenate([anchors[:1] + np.float32(1e6 * far), anchors[1::100], anchors[2::300] + np.float32(0.5)])
+    truths[:30, 2:] += 12  # they hold their anchors, of which some reach no threshold
+    ignore = anchors[5::900] if rule.ignore_iof is not None else None
     check(both(anchors, truths, rule, ignore=ignore), oracle(rule, anchors, truths, ignore))
 
 

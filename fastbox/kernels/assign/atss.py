@@ -35,7 +35,10 @@ def depth_in(box, x, y):
 
 
 def by_statistics(source, place, one, g, truth, bounds, state, m, work):
-    """Take the nearest anchors of each level whose IoU reaches mean + standard deviation of all their IoUs."""
+    """Take the nearest anchors of each level whose IoU reaches mean + standard deviation of all their IoUs.
+
+    Returns the number of anchors touched, and that of all anchors, as :func:`by_iou` does where none is at a best.
+    """
     image, n = place[0], place[1]
     held, owned, claimer, _ = state
     floor = bounds[2]
@@ -67,7 +70,7 @@ def by_statistics(source, place, one, g, truth, bounds, state, m, work):
             near[spot], who[spot] = d, a
         first = last
     if c < 2:  # of one value there is no deviation
-        return m
+        return m, n
     total = square = np.float64(0)
     for j in range(c):
         near[j] = robust(box_at(work, who[j]), one, T(0))
@@ -81,4 +84,4 @@ def by_statistics(source, place, one, g, truth, bounds, state, m, work):
         if depth_in(one, cx, cy) > margin and v >= least and (claimer[a] == UNCLAIMED or v > held[a]):
             m = claim(a, g, T(np.inf), OWN, state, m)
             held[a], owned[a] = v, truth
-    return m
+    return m, n

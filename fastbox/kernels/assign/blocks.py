@@ -1,4 +1,4 @@
-"""Boxes as a source of candidates: the packed anchors of an image are one part, and its rows are blocks of them.
+"""Boxes as a source of candidates: a part is some of the packed anchors of an image, and its rows are blocks of them.
 
 `starts` cuts the boxes into sets, and `which` says which set each image has. The frames around the blocks are the last
 row of the work space: of anchors that lie in order in their image, as those of a grid do, few blocks are near a truth.
@@ -31,6 +31,7 @@ from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.formulas import iof, larger, smaller
 from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 
+PART = 1024  # anchors that truths go over one after the other while the first-level cache holds them
 FRAME = 4  # numbers of the frame around a block
 SIDE_BY_SIDE = 16  # boxes whose ends are compared in one register or two
 
@@ -78,12 +79,18 @@ def boxes_open(source, image, before, screenable, work):
     if before < 0 or which[before] != which[image]:
         screenable = pack(boxes, first, last, work)
         frame_blocks(last - first, work)
-    return last - first, 0, 1, screenable
+    return last - first, 0, (last - first + PART - 1) // PART, screenable
+
+
+@device
+def one_at_once(begin, end):
+    """Return how many parts truths go over together."""
+    return 1
 
 
 @device
 def boxes_window(source, part, n, one, below, screenable, work):
-    return 0, (n + BLOCK - 1) // BLOCK, 0, n
+    return part * (PART // BLOCK), (min((part + 1) * PART, n) + BLOCK - 1) // BLOCK, 0, n
 
 
 @device
@@ -170,7 +177,7 @@ def grid_unfold(source, image, before, screenable, work):
     planes, xs, ys, which = source[0], source[2], source[3], source[7]
     n, begin, end, _ = grid_open(source, image, before, screenable, work)
     if before >= 0 and which[before] == which[image]:
-        return n, 0, 1, screenable
+        return n, 0, (n + PART - 1) // PART, screenable
     corners = np.empty((4, n), xs.dtype)
     for part in range(begin, end):
         a = planes[part, NUMBER]
@@ -180,12 +187,13 @@ def grid_unfold(source, image, before, screenable, work):
                 a += planes[part, STEP]
     screenable = pack(as_side(corners, 0), 0, n, work)
     frame_blocks(n, work)
-    return n, 0, 1, screenable
+    return n, 0, (n + PART - 1) // PART, screenable
 
 
 BOXES = {
     "WORK": FRAMES + 1,
     "opened": boxes_open,
+    "parts_at_once": one_at_once,
     "window": boxes_window,
     "measure": boxes_row,
     "upper_bound": boxes_upper_bound,

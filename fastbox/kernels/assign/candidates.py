@@ -186,9 +186,16 @@ def grid_exclude(n, claimer, touched, work):
     return 0
 
 
+@device
+def all_at_once(begin, end):
+    """Return how many parts truths go over together: all, for those of the likeliest part exclude most others."""
+    return max(end - begin, 1)
+
+
 GRID = {
     "WORK": VALUES + 1,
     "opened": grid_open,
+    "parts_at_once": all_at_once,
     "window": grid_window,
     "measure": grid_row,
     "upper_bound": grid_upper_bound,

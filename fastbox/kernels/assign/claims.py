@@ -2,7 +2,8 @@
 
 Functions that loop over candidates are bound anew for each source of candidates. Their common arguments are:
 
-- `place`: the image, its number of anchors, its first part, the end of its parts, and whether all areas are screenable;
+- `place`: the image, its number of anchors, the first part to go over, the end of these parts, and whether all areas
+  are screenable;
 - `state`: for each anchor its highest value, the truth of this value, and the truth that claims the anchor; and the
   anchors touched: claimed, ignored, or with a value of at least `floor`;
 - `bounds`: the value to exceed, the value to keep, the floor, the truth's best, the rule's options.
@@ -16,7 +17,7 @@ from fastbox.kernels.assign import candidates
 from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.masks import WIDTH, above, first_bits, lowest
-from fastbox.kernels.codes import BY_UNION, FIRST, LAST, TIES
+from fastbox.kernels.codes import BY_UNION, LAST, TIES
 from fastbox.kernels.compare.measure import VALUES
 
 # Bound anew for each source, and VALUES for each geometry; here these are a grid's.
@@ -46,21 +47,21 @@ def disregard(source, place, region, most, divisor, state, m, work):
     return m
 
 
-def highest(source, place, one, zero, claimer, ignored, work):
-    """Find a truth's highest IoU with an anchor that is not ignored, from zero on, in the dtype of zero.
+def highest(source, place, one, best, claimer, ignored, work):
+    """Find a truth's highest IoU with an anchor that is not ignored, from the best so far on, in the dtype of this.
 
     The part of the highest upper bound comes first, and of that part the middle row: their values exclude nearly all
     other rows.
     """
     _, n, begin, end, screenable = place
-    best = zero
+    zero = type(best)(0)
     likely, most = begin, type(one.area)(-1)
     for part in range(begin, end):
         bound = upper_bound(source, part, one)
         if bound > most:
             likely, most = part, bound
     for turn in range(begin - 2, end):
-        if turn == likely:
+        if turn == likely or (turn == begin - 2 and best > zero):
             continue
         part = turn if turn >= begin else likely
         top, bottom, left, right = window(source, part, n, one, best, screenable, work)
@@ -117,9 +118,13 @@ def keep(a, v, g, truth, bounds, state, m, first):
 
 
 def by_iou(source, place, one, g, truth, bounds, state, m, work):
-    """Keep each anchor's highest value and its truth; let the truth claim the anchors at its own best."""
+    """Keep each anchor's highest value and its truth; let the truth claim the anchors at its own best.
+
+    Returns the number of anchors touched, and the first one at the truth's best, where the truth claims no other; the
+    number of anchors if there is none.
+    """
     _, n, begin, end, screenable = place
-    below, _, floor, _, flags = bounds
+    below = bounds[0]
     first = n
     for part in range(begin, end):
         top, bottom, left, right = window(source, part, n, one, below, screenable, work)
@@ -140,6 +145,4 @@ def by_iou(source, place, one, g, truth, bounds, state, m, work):
                     mask &= mask - np.uint64(1)
                     v = work[VALUES, offset + k]
                     m, first = keep(number + k * step, v, g, truth, bounds, state, m, first)
-    if flags & FIRST and first < n:
-        m = claim(first, g, floor, flags, state, m)
-    return m
+    return m, first

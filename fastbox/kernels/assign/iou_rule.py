@@ -17,6 +17,7 @@ from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import ALL_NEGATIVE, AT_ZERO, FIRST, OWN, TIES
+from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.compare.measure import VALUES, doubled, like_tiles
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import smaller
@@ -25,6 +26,7 @@ from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
 # Kernel binds these anew for each source; here they are a grid's. WORK: the rows of the work space.
 WORK = candidates.GRID["WORK"]
 opened, anchor_of, exclude, take = candidates.grid_open, candidates.grid_anchor, candidates.grid_exclude, by_iou
+parts_at_once = candidates.all_at_once
 
 
 @device
@@ -80,14 +82,15 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
     work = np.empty((WORK, width + WIDTH), like_tiles(thresholds).dtype)  # with room for a mask behind the last value
     anchors, found_labels = np.empty(256, np.int64), np.empty(256, np.int8)
     rows, values = np.empty(256, np.int64), np.empty(256, thresholds.dtype)
-    found = 0
+    found, most_truths = 0, longest_of(starts_t, first, last)
+    tile = np.empty((VALUES, whole_lanes(most_truths)), work.dtype)
+    best, claims = np.empty(most_truths, thresholds.dtype), np.empty(most_truths, np.bool_)
     before, screenable = -1, False
     for image in range(first, last):
         n, begin, end, screenable = opened(arrays, image, before, screenable, work)
         before = image
         s, e = starts_t[image], starts_t[image + 1]
-        tile, screenable_truths = packed(truth_boxes, s, e, thresholds)
-        place = (image, n, begin, end, screenable and screenable_truths)
+        screened = pack(truth_boxes, s, e, tile) and screenable
         base = 0 if sparse else begins[image]
         held, owned = out_values[base : base + n], out_truths[base : base + n]
         state = (held, owned, claimer, touched)
@@ -109,16 +112,25 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         for j in range(ignored):
             held[touched[j]] = T(np.inf)  # which no value exceeds
 
-        best = np.empty(e - s, thresholds.dtype)  # -1 where a truth claims nothing
-        everything = default != 0  # whether every anchor has to be listed
         for g in range(e - s):
-            one, best[g], reached[s + g] = box_at(tile, g), T(-1), T(np.nan)
-            if one.x0 == one.x0:
-                v = highest(arrays, place, one, zero, claimer, ignored > 0, work)
-                reached[s + g] = v
+            one = box_at(tile, g)
+            reached[s + g] = zero if one.x0 == one.x0 else T(np.nan)
+        step = parts_at_once(begin, end)
+        for part in range(begin, end, step):
+            place = (image, n, part, min(part + step, end), screened)
+            for g in range(e - s):
+                if reached[s + g] == reached[s + g]:
+                    reached[s + g] = highest(arrays, place, box_at(tile, g), reached[s + g], claimer, ignored > 0, work)
+
+        everything, flooding, valid = default != 0, False, -1  # everything: whether every anchor has to be listed
+        for g in range(e - s):
+            best[g], claims[g], v = T(-1), False, reached[s + g]  # -1 where a truth claims nothing
+            if v == v:
+                valid = s + g if valid < 0 else valid
                 if flags & (TIES | FIRST) and v >= min_claim and (v > zero or flags & AT_ZERO):
                     best[g] = v
                     everything |= v == zero and flags & TIES != 0
+                    flooding |= v == zero
         if everything:
             for a in range(n):
                 if claimer[a] == UNCLAIMED:
@@ -127,22 +139,27 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         floor = T(-1) if everything else given_floor
         keep = zero if everything or not sparse else floor
 
-        valid, flooded = -1, False
-        for g in range(e - s):
-            one = box_at(tile, g)
-            if not one.x0 == one.x0:
-                continue
-            valid = s + g if valid < 0 else valid
-            if best[g] == zero and not (flooded and flags & OWN):
-                flooded = True
-                for a in range(n):
-                    if claimer[a] != DISREGARDED:
-                        m = claim(a, g, floor, flags, state, m)
-                        if flags & FIRST:
-                            break
-            low = smaller(keep, best[g]) if best[g] > zero else keep
-            below = np.nextafter(low, T(-np.inf)) if low > zero else zero
-            m = take(arrays, place, one, g, s + g, (below, keep, floor, best[g], flags), state, m, work)
+        flooded = False
+        step = max(end - begin, 1) if flooding else step
+        for part in range(begin, end, step):
+            place = (image, n, part, min(part + step, end), screened)
+            for g in range(e - s):
+                if not reached[s + g] == reached[s + g]:
+                    continue
+                if best[g] == zero and not (flooded and flags & OWN):
+                    flooded = True
+                    for a in range(n):
+                        if claimer[a] != DISREGARDED:
+                            m = claim(a, g, floor, flags, state, m)
+                            if flags & FIRST:
+                                break
+                low = smaller(keep, best[g]) if best[g] > zero else keep
+                below = np.nextafter(low, T(-np.inf)) if low > zero else zero
+                bounds = below, keep, floor, best[g], flags
+                m, at = take(arrays, place, box_at(tile, g), g, s + g, bounds, state, m, work)
+                if flags & FIRST and at < n and not claims[g]:
+                    claims[g] = True
+                    m = claim(at, g, floor, flags, state, m)
 
         if sparse:
             ascend(touched, m)
@@ -200,7 +217,8 @@ def with_iou(label, source):
 
 def with_statistics(label, source):
     """Return the names of the kernel for a source whose anchors truths take by the statistics of their IoUs."""
-    return {**_for_source(label, source, highest=highest, take=by_statistics), "disregard": no_regions}
+    whole = {"disregard": no_regions, "parts_at_once": candidates.all_at_once}
+    return {**_for_source(label, source, highest=highest, take=by_statistics), **whole}
 
 
 def signature(source, boxes=side):
