@@ -78,7 +78,9 @@ class Sketch:
         """Return the sketch of all streams."""
         total = cls()
         for sketch in sketches:
-            for name in ("_counts", "_high", "_low", "_special"):
+            used = sketch._used()
+            total._counts[used] += sketch._counts[used]
+            for name in ("_high", "_low", "_special"):
                 array = getattr(total, name)
                 array += getattr(sketch, name)
             total.min, total.max = min(total.min, sketch.min), max(total.max, sketch.max)
@@ -89,7 +91,7 @@ class Sketch:
         kept = {"range": np.array([self.min, self.max])}
         for name in ("_counts", "_high", "_low", "_special"):
             array = getattr(self, name)
-            places = np.flatnonzero(array != 0)  # of flags: 7 times as fast as of integers
+            places = self._filled().places if name == "_counts" else np.flatnonzero(array != 0)
             kept |= {f"{name}_steps": np.diff(places, prepend=0).astype(np.uint32), name: array[places]}
         kept["_counts"] = kept["_counts"].astype(np.min_scalar_type(kept["_counts"].max(initial=0)))
         return kept
@@ -115,7 +117,7 @@ class Sketch:
     @property
     def count(self) -> int:
         """The number of values that are not nan."""
-        return int(self._counts.sum() + self._special[1:].sum())
+        return int(self._counts[self._used()].sum() + self._special[1:].sum())
 
     @property
     def mean(self) -> float:
@@ -146,8 +148,13 @@ class Sketch:
         return [self._at(q * (count - 1), filled) for q in shares]
 
     def _filled(self) -> _Filled:
-        places = np.flatnonzero(self._counts != 0)  # of flags: 7 times as fast as of integers
+        used = self._used()
+        places = used.start + np.flatnonzero(self._counts[used] != 0)  # of flags: 7 times as fast as of integers
         return _Filled(places, np.cumsum(self._counts[places]))
+
+    def _used(self) -> slice:
+        """Return the fine bins that values can be in: the memory of all others was never touched."""
+        return slice(_bin(self.min), _bin(self.max) + 1)
 
     def _at(self, rank: float, filled: _Filled) -> float:
         """Return the value of a rank."""
@@ -209,6 +216,16 @@ def _edge(place: int) -> float:
         return 0.0
     octave, step = divmod(abs(steps), 1 << KEPT)
     return float(np.copysign((1 + step / (1 << KEPT)) * 2.0 ** (octave + LOWEST - 1023), steps))
+
+
+def _bin(value: float) -> int:
+    """Return the number of the fine bin of a value; of an infinite one, the last bin on its side."""
+    bits = int(np.float64(abs(value)).view(np.int64))
+    steps, rest = divmod(bits, 1 << (FRACTION - KEPT))
+    steps -= LOWEST << KEPT
+    if value >= 0:
+        return BINS + min(max(steps, 0), BINS - 1)
+    return BINS - min(max(steps + (rest > 0), 1), BINS)
 
 
 def _place(edge: float) -> int:

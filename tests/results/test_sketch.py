@@ -51,6 +51,17 @@ def test_quantiles_are_within_a_thousandth_of_their_neighbours(values: list[floa
     assert low * (1 - 1e-3) <= sketched(values).quantile(q) <= high * (1 + 1e-3)
 
 
+@pytest.mark.parametrize("value", [0.0, 5e-324, 1e-300, 2.0**-64, 2.0**-64 * (1 - 2**-53), 1 / 3, 1.0, 2.0**64, 1e300])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_value_alone_is_kept_by_its_bin(value: float, sign: int) -> None:
+    """The bins that are looked at are those between the least value and the greatest one."""
+    alone = sketched([sign * value])
+    for sketch in (alone, pickle.loads(pickle.dumps(alone)), alone + Sketch()):
+        assert (sketch.count, sketch.quantile(0.5), sketch.mean) == (1, sign * value, sign * value)
+    assert (alone + sketched([sign * 2.0, math.nan, -math.inf, math.inf])).count == 4
+    assert Sketch().count == sketched([math.nan]).count == 0
+
+
 def test_what_is_no_number_is_counted_apart() -> None:
     sketch = sketched([1.0, math.nan, math.nan])
     assert (sketch.count, sketch.nans, sketch.mean, sketch.min, sketch.max) == (1, 2, 1.0, 1.0, 1.0)
