@@ -243,8 +243,6 @@ def evaluate(
             check_kept(len(found.evaluation.class_labels), KEPT_CLASS, "classes")
             output.write(match_batch, chunk, judged, by, schema)
             output.step(len(chunk.a))
-        if found.gallery is not None:
-            found.gallery.end()
         if a.fragment is None:  # a class or an image that one fragment lacks may be in another
             found.check()
         if follows:

@@ -82,8 +82,10 @@ class Evaluated(Summarized):
     def check(self) -> None:
         """Refuse detections and truths that have nothing in common; a part of the images may have nothing in common.
 
-        Refuses a comparison of a single model too.
+        Refuses a comparison of a single model too. Examples of errors are complete then.
         """
+        if self.gallery is not None:
+            self.gallery.end()
         if self._unfit and not self.forced:
             refused = f"{self._unfit}, or go on with {advice('--force', 'force=True')}"
             raise InputError(refused)

@@ -87,6 +87,24 @@ def lay_out(counts, origin, sides, exponent, least):
     return shapes, scales, cells
 
 
+@device
+def fill_cells(n, old, rows, starts, new):
+    """Write the numbers of n boxes, and some rows of the boxes, in the order of their cells.
+
+    `starts` has where each cell ends, and then where it begins.
+    """
+    (packed, where, kinds), (ids, ordered) = old, new
+    for j in range(n):
+        if kinds[j] >= 0:
+            one = np.uint64(where[j])
+            starts[one] -= 1
+            ids[np.uint64(starts[one])] = j
+    for r in range(rows):
+        for place in range(starts[-1]):
+            k = np.uint64(place)
+            ordered[r, k] = packed[r, np.uint64(ids[k])]
+
+
 def build(boxes, span, angles, least, room):
     """Sort the boxes of a span that have an area into cells, whose sizes :func:`lay_out` chooses by `least`.
 
@@ -145,15 +163,7 @@ def build(boxes, span, angles, least, room):
             starts[np.uint64(where[k])] += 1
     for k in range(cells):
         starts[k + 1] += starts[k]  # where each cell ends, until its boxes are put before the end
-    for j in range(n):
-        if kinds[j] >= 0:
-            one = np.uint64(where[j])
-            starts[one] -= 1
-            ids[np.uint64(starts[one])] = j
-    for r in range(FIELDS if angles else 5):
-        for place in range(starts[cells]):
-            k = np.uint64(place)
-            ordered[r, k] = packed[r, np.uint64(ids[k])]
+    fill_cells(n, (packed, where, kinds), FIELDS if angles else 5, starts[: cells + 1], (ids, ordered))
     for place in range(starts[cells]):
         ids[place] += first
     for j in range(starts[cells], starts[cells] + TESTED):
