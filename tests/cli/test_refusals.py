@@ -131,6 +131,8 @@ def test_options_that_contradict_are_refused(two: tuple[Path, Path]) -> None:
         said = refused("pairs", *two, way, "--threshold", 0.7)
         assert f"expected --threshold without {way}, which takes pairs of any value: leave one out" in said
     assert "expected one rule with --style coco" in refused("evaluate", *two, "--rule", "coco,voc12", "--style", "coco")
+    said = refused("evaluate", *two, "--style", "coco", "--json")
+    assert "expected --style coco without --json, which has all figures by name: leave one out" in said
     assert "nan" in refused("pairs", *two, "--threshold", "nan")
     assert "input" in refused("pairs", *two, "-o", two[0])
     assert "no file" in refused("pairs", two[0].with_name("none.parquet"), two[1])

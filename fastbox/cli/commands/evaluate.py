@@ -231,6 +231,13 @@ class Styled(Shown):
         help="Style of the summary: fastbox, or coco for the lines that pycocotools prints (default: fastbox).",
     )
 
+    def check(self, rule: str, has_coco: bool) -> None:
+        """Refuse COCO's style beside figures in JSON, and for a rule without COCO's figures."""
+        if self.style == "coco" and self.as_json:
+            raise click.UsageError("expected --style coco without --json, which has all figures by name: leave one out")
+        if self.style == "coco" and not has_coco:
+            raise click.UsageError(f"expected a rule with COCO's figures for the style coco, got {rule}")
+
 
 @click.command(
     cls=Command,
@@ -301,8 +308,7 @@ def evaluate(
         shown.show(lambda *given: compared.show_rules_compared(*given), side_by_side.to_dict())
         return
     params = rules.params()
-    if shown.style == "coco" and params.record.traced is not None:
-        raise click.UsageError(f"expected a rule with COCO's figures for the style coco, got {rules.rule}")
+    shown.check(rules.rule, params.record.traced is None)
     first, *others = map(tables.source, detections)
     more = {"others": others} if others else {}
     with progress("evaluating", counted(*detections)) as step:
