@@ -135,7 +135,7 @@ def rate(case: Case) -> str:
     for name, unit in (("pairs_per_s", "pairs/s"), ("boxes_per_s", "boxes/s")):
         if name in case["extra_info"]:
             value = case["extra_info"][name]
-            scale, prefix = (1e9, "G") if value >= 1e9 else (1e6, "M")
+            scale, prefix = next((s, p) for s, p in ((1e12, "T"), (1e9, "G"), (1e6, "M")) if value >= s or p == "M")
             return f"{value / scale:.3g} {prefix}{unit}"
     return ""
 
@@ -278,7 +278,7 @@ def plot(run: Run, path: Path) -> None:
     ]
     groups = [(label, found) for label, found in groups if found]
     names = sorted({name.removesuffix(" in a loop") for _, found in groups for name, _, _ in found})
-    palette = ("#4c8dd6", "#d9822b", "#3fa37c", "#b565c4", "#c9566b", "#8a9a2f", "#2fa5b5", "#9c6b4f")
+    palette = ("#4c8dd6", "#d9822b", "#3fa37c", "#b565c4", "#c9566b", "#8a9a2f", "#2fa5b5", "#9c6b4f", "#c2a500")
     colours = {name: palette[k % len(palette)] for k, name in enumerate(names)}
     height = sum(len(found) + 1 for _, found in groups)
     with plt.rc_context(style):
