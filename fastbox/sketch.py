@@ -218,11 +218,15 @@ def _edge(place: int) -> float:
     return float(np.copysign((1 + step / (1 << KEPT)) * 2.0 ** (octave + LOWEST - 1023), steps))
 
 
+def _steps(value: float) -> tuple[int, int]:
+    """Return how many fine bins a value lies from 0, a value below the least edge none or fewer; and its lower bits."""
+    steps, rest = divmod(int(np.float64(abs(value)).view(np.int64)), 1 << (FRACTION - KEPT))
+    return steps - (LOWEST << KEPT), rest
+
+
 def _bin(value: float) -> int:
     """Return the number of the fine bin of a value; of an infinite one, the last bin on its side."""
-    bits = int(np.float64(abs(value)).view(np.int64))
-    steps, rest = divmod(bits, 1 << (FRACTION - KEPT))
-    steps -= LOWEST << KEPT
+    steps, rest = _steps(value)
     if value >= 0:
         return BINS + min(max(steps, 0), BINS - 1)
     return BINS - min(max(steps + (rest > 0), 1), BINS)
@@ -232,9 +236,7 @@ def _place(edge: float) -> int:
     """Return the number of the fine bin that begins at an edge."""
     if edge == 0:
         return BINS
-    bits = int(np.abs(np.float64(edge)).view(np.int64))
-    steps, rest = divmod(bits, 1 << (FRACTION - KEPT))
-    steps -= LOWEST << KEPT
+    steps, rest = _steps(edge)
     if rest or not 0 < steps < BINS:
         raise ValueError(f"expected an edge of at most {KEPT + 1} significant bits, got {edge!r}")
     return BINS + steps if edge > 0 else BINS - steps
