@@ -20,6 +20,17 @@ def prefetch_numbers(array, place, count):
         prefetch(array, place + k)
 
 
+@inlined
+def prefetch_boxes(boxes, first, count):
+    """Ask for the cache lines of some boxes of a side: of their rows, or of the first four columns."""
+    width = boxes[1].strides[0] // boxes[1].itemsize
+    prefetch_numbers(boxes[1], width * first, width * count)
+    if width == 1:
+        prefetch_numbers(boxes[2], first, count)
+        prefetch_numbers(boxes[3], first, count)
+        prefetch_numbers(boxes[4], first, count)
+
+
 @device
 def rows_ahead(column, rows):
     """Return how many rows ahead boxes of four columns are asked for; 0 for so few rows that caches may hold them."""

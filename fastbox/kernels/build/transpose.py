@@ -51,6 +51,11 @@ def columns_to_rows(columns, at, rows, position):
         rows[position + k : position + 4 * WIDE : 4] = columns[k][at : at + WIDE]
 
 
+def fill_from(values, count, filler):
+    """Write a number to the places of WIDE numbers from a count on, which may be negative, or beyond the last place."""
+    values[max(count, 0) :] = filler
+
+
 def all_within(lows, least, tops, most):
     """Return whether none of WIDE numbers is below a least one, and none of WIDE others above a greatest one."""
     return bool((lows >= least).all() and (tops <= most).all())

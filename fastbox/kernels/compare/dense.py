@@ -13,6 +13,7 @@ from fastbox.kernels.build import types
 from fastbox.kernels.build.device import apart
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH, above, at_most, below, first_bits, lowest
+from fastbox.kernels.build.prefetch import prefetch_boxes, prefetch_numbers
 from fastbox.kernels.build.stack import stack_array, stack_tile
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES, NEEDS_IOU, NO_SCREEN
@@ -20,7 +21,9 @@ from fastbox.kernels.compare.lanes import (
     BEST_SO_FAR,
     BOUND,
     RANKS,
+    SIDE,
     WHERE,
+    lead_across,
     lead_extremes,
     lead_few,
     rank_extremes,
@@ -48,12 +51,13 @@ from fastbox.kernels.compare.measure import (
 from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import COLS, box_at, pack, tile_ranges
+from fastbox.kernels.geometry.pack import COLS, box_at, pack, pack_usual, tile_ranges
 
 # Kernel binds these and `pack` anew for each metric; here they are iou's.
-SCREEN, DISTANCE = NEEDS_IOU, False
+SCREEN, DISTANCE, APART = NEEDS_IOU, False, True
 
 FEW = 64  # columns up to which `best` and `top` do not screen an image
+AHEAD = 256  # rows between what is asked of memory and what is worked on, of images of few columns
 P, Q = 8, 9  # rows of the lanes of `best`, behind those that the leaders use
 
 
@@ -65,20 +69,28 @@ def best(beta, sides, images, span, outputs):
     """
     (a, b), (starts_a, starts_b, skip), (g, first, last) = sides, images, span
     values, indices = outputs
-    lanes, tile_b = stack_tile(values, VALUES, LANES), empty_tile_b(values.dtype, 0)
+    lanes, tile_b = stack_tile(values, VALUES, LANES), empty_tile_b(values.dtype, SIDE)
     while g < starts_a.size - 1 and starts_a[g] < last:
         lo, hi, s = max(starts_a[g], first), min(starts_a[g + 1], last), starts_b[g]
         n = 0 if skip[g] else starts_b[g + 1] - s
-        if n == 0 or n > FEW:
+        across = APART and SIDE < n <= COLS and 5 * (hi - lo) * ((n + SIDE - 1) // SIDE) < 4 * n
+        if not ((across or 0 < n <= FEW) and pack_usual(b, s, s + n, SIDE, tile_b)):
             lead(a, b, (lo, hi, s, s + n), beta, tile_b, values, indices)
         else:
-            screenable_b = pack(b, s, s + n, tile_b)
+            if n > SIDE:
+                prefetch_boxes(b, s + AHEAD, FEW)
             for i in range(lo, hi, LANES):
                 m = min(LANES, hi - i)
-                if pack(a, i, i + m, lanes) and screenable_b and i + LANES <= last:
-                    lead_few(lanes, m, tile_b, s, n, beta, values, indices, i)  # rows behind the image come later
-                else:
+                prefetch_boxes(a, i + AHEAD, LANES)
+                prefetch_numbers(values, i + AHEAD, LANES)
+                prefetch_numbers(indices, i + AHEAD, LANES)
+                rows = (m + SIDE - 1) // SIDE * SIDE  # those behind the image come later
+                if not pack_usual(a, i, i + m, SIDE, lanes) or i + rows > last:
                     lead(a, b, (i, i + m, s, s + n), beta, tile_b, values, indices)
+                elif across:
+                    lead_across(lanes, m, tile_b, s, n, beta, values, indices, i)
+                else:
+                    lead_few(lanes, m, tile_b, s, n, beta, values, indices, i)
         g += 1
 
 
@@ -207,6 +219,7 @@ def pairs(beta, sides, images, span, limits, counts):
         screenable_b = pack(b, s, e, tile_b)
         for i in range(lo, hi, LANES):
             m = min(LANES, hi - i)
+            prefetch_boxes(a, i + AHEAD, LANES)
             screenable = pack(a, i, i + m, tile_a) and screenable_b
             if upper and e <= i + 1:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastbox.kernels.build.bits import integers_of, ordered_bits
 from fastbox.kernels.build.device import inlined
 from fastbox.kernels.build.masks import above, at_most
 from fastbox.kernels.build.nontemporal import copy_lanes
@@ -13,10 +14,12 @@ from fastbox.kernels.compare.measure import BOUND as MEASURED
 from fastbox.kernels.compare.measure import better, with_loops
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
+from fastbox.kernels.geometry.formulas import iou_if_met as if_met
+from fastbox.kernels.geometry.formulas import larger, smaller
 from fastbox.kernels.geometry.pack import box_at
 
-# Kernel binds this anew for each metric; here it is iou's.
-DISTANCE = False
+# Kernel binds these anew for each metric; here they are iou's.
+DISTANCE, APART = False, True
 
 SIDE = 16  # lanes that meet a box together, a register of float32
 RANKS = 16  # more than the most values of a row that are ranked side by side
@@ -53,32 +56,65 @@ def rank_extremes(met, start, n, ranked, columns, column):
 
 
 def lead_few(lanes, m, tile, start, n, beta, values, indices, row):
-    """Write the best values of m rows and their columns among the first n boxes of a tile, SIDE rows at a time."""
+    """Write the best values of m rows and their columns among the first n boxes of a tile, SIDE rows at a time.
+
+    All boxes are valid, so that a row that begins with the first column has a best value. Where boxes apart have the
+    value 0, a row begins with 0 too, and numbers that are not above 0 need not be right.
+    """
     T = values.dtype.type
-    worst, none, nan, zero = T(np.inf) if DISTANCE else T(-np.inf), T(-1), T(np.nan), T(0)
+    worst = T(0) if APART else T(np.inf) if DISTANCE else T(-np.inf)
     # Made here, for then the compiler knows that these overlap neither each other nor the lanes.
-    leaders, places, columns = stack_array(values, SIDE), stack_array(values, SIDE), stack_array(indices, SIDE)
+    leaders, places = stack_array(values, SIDE), stack_array(integers_of(values), SIDE)
+    chosen, columns = stack_array(places, SIDE), stack_array(indices, SIDE)
     side = lanes.shape[1] // (LANES // SIDE)  # not a constant, as in `rank_few`
     for first in range(0, m, SIDE):
         for l in range(SIDE):
             leaders[l] = worst
         for l in range(SIDE):
-            places[l] = none
+            places[l] = 0
         for j in range(n):
-            one, column = box_at(tile, j), T(j)
+            one, column = box_at(tile, np.uint64(j)), places.dtype.type(j)
             for l in range(SIDE):
-                met, leader = value(box_at(lanes, np.uint64(first + l)), one, beta), leaders[l]
+                met, leader = if_met(box_at(lanes, np.uint64(first + l)), one, beta), leaders[l]
                 taken = better(met, leader, DISTANCE)
                 places[l] = column if taken else places[l]
                 leaders[l] = met if taken else leader
+        copy_lanes(chosen, 0, places)
         for l in range(side):
-            k = np.uint64(l)
-            leaders[k] = leaders[k] if places[k] >= zero else nan
-        for l in range(side):
-            k = np.uint64(l)
-            columns[k] = np.int64(places[k]) + (start if places[k] >= zero else 0)
+            columns[np.uint64(l)] = start + np.int64(chosen[np.uint64(l)])
         copy_lanes(values, row + first, leaders)
         copy_lanes(indices, row + first, columns)
+
+
+def lead_across(lanes, m, tile, start, n, beta, values, indices, row):
+    """Do as :func:`lead_few` where boxes apart have the value 0, with lanes across the boxes of the tile.
+
+    From 0 on floats rise with their bits, and integers have maxima that vectorise.
+    """
+    zero = values.dtype.type(0)
+    leaders, places = stack_array(values, SIDE), stack_array(integers_of(values), SIDE)
+    whole, beyond = places.dtype.type, places.dtype.type(tile.shape[1])
+    side = lanes.shape[1] // (LANES // SIDE)  # not a constant, as in `rank_few`
+    for r in range(m):
+        one = box_at(lanes, np.uint64(r))
+        for l in range(SIDE):
+            leaders[l] = zero
+        for l in range(SIDE):
+            places[l] = 0
+        for first in range(0, n, SIDE):
+            for l in range(SIDE):
+                met, leader = if_met(one, box_at(tile, np.uint64(first + l)), beta), leaders[l]
+                places[l] = whole(first) if met > leader else places[l]
+                leaders[l] = met if met > leader else leader
+        top = ordered_bits(zero)
+        for l in range(side):
+            top = larger(top, ordered_bits(leaders[np.uint64(l)]))
+        column = beyond
+        for l in range(side):
+            here = whole(places[np.uint64(l)] + whole(l))
+            here = here if ordered_bits(leaders[np.uint64(l)]) == top else beyond
+            column = smaller(column, here)
+        values[row + r], indices[row + r] = leaders[np.uint64(column) % np.uint64(SIDE)], start + np.int64(column)
 
 
 def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
@@ -128,4 +164,5 @@ def reach_few(lanes, one, beta, limit, met):
     return at_most(met, 0, LANES, limit) if DISTANCE else above(met, 0, LANES, limit)
 
 
-BOUND = with_loops(with_loops(MEASURED, lead_extremes, rank_extremes), lead_few, rank_few, reach_few, compiled=inlined)
+_CARED_FOR = with_loops(MEASURED, lead_extremes, rank_extremes)
+BOUND = with_loops(_CARED_FOR, lead_across, lead_few, rank_few, reach_few, compiled=inlined)

@@ -10,7 +10,14 @@ from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import COLS, box_at, pack, pack_with_angles
+from fastbox.kernels.geometry.pack import (
+    COLS,
+    box_at,
+    pack,
+    pack_usual,
+    pack_usual_with_angles,
+    pack_with_angles,
+)
 
 VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle
 ROWS = VALUES + 1
@@ -142,6 +149,9 @@ def with_loops(bound, *loops, compiled=device):
     }
 
 
-_PACKS = {False: {"pack": pack}, True: {"pack": pack_with_angles}}
+_PACKS = {
+    False: {"pack": pack, "pack_usual": pack_usual},
+    True: {"pack": pack_with_angles, "pack_usual": pack_usual_with_angles},
+}
 _PACKED = {name: {**names, **_PACKS[names["ANGLES"]]} for name, names in METRICS.items()}
 BOUND = with_loops(with_loops(_PACKED, measure, measure_into, measure_extremes), measure_above, compiled=inlined)

@@ -180,6 +180,7 @@ formula, plain = iou, formulas.iou
 _OWN = {
     "iou": iou, "iof": iof, "ios": ios, "diou": diou, "ciou": ciou, "eiou": eiou, "l1": l1, "smooth_l1": smooth_l1,
 }  # fmt: skip
+_IF_MET = {"iou": formulas.iou_if_met}
 SLOW = {name: _in_units(name) for name, metric in RECORDS.items() if metric.by_axis and name not in _OWN} | _OWN
 
 
@@ -187,8 +188,8 @@ def _bound_to_metric(name, metric):
     """Return the names that kernels are bound to for a metric."""
     value = getattr(formulas, name)
     robust = device(rebound(robust_value, {"formula": SLOW[name], "plain": value}, name))
-    facts = {"SCREEN": metric.screen, "DISTANCE": metric.distance, "ANGLES": metric.angles}
-    return {"value": value, "robust": robust, **facts}
+    facts = {"SCREEN": metric.screen, "DISTANCE": metric.distance, "ANGLES": metric.angles, "APART": metric.zero_apart}
+    return {"value": value, "if_met": _IF_MET.get(name, value), "robust": robust, **facts}
 
 
 METRICS = {name: _bound_to_metric(name, metric) for name, metric in RECORDS.items()}

@@ -12,7 +12,7 @@ from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one, orde
 from fastbox.kernels.build.device import apart, device, inlined
 from fastbox.kernels.build.nontemporal import copy_lanes, copy_line, moved, per_line
 from fastbox.kernels.build.stack import stack_array, stack_columns
-from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, rows_to_columns
+from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, fill_from, rows_to_columns
 from fastbox.kernels.codes import CXCYWH, LANES, XYWH, XYXY, YXYX
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import valid
@@ -136,10 +136,19 @@ def pack(boxes, first, last, tile):
     The area is nan if :func:`~fastbox.kernels.geometry.safe_range.safe_area` says so, and so are the corners of an
     invalid box. Returns whether all areas of valid boxes are screenable.
     """
+    return pack_usual(boxes, first, last, LANES, tile) or clear_invalid(last - first, tile)
+
+
+@inlined
+def pack_usual(boxes, first, last, lanes, tile):
+    """Write boxes to a tile, and fill it up to a multiple of a number of lanes with invalid boxes.
+
+    Returns whether all boxes are valid, safe and screenable; otherwise the tile is not ready.
+    """
     tile = moved(tile, 0)  # without an owner, whose references would be counted
     arrangement, p, q, r, s = boxes
     n, zero, nan = last - first, tile.dtype.type(0), tile.dtype.type(np.nan)
-    whole = (n + LANES - 1) // LANES * LANES  # not by a call: a loop up to the result of a call would keep a remainder
+    whole = (n + lanes - 1) // lanes * lanes  # not by a call: a loop up to the result of a call would keep a remainder
     rows = arrangement == XYXY and first + whole <= p.size and are_rows(p, q, r, s)
     if not rows:
         gather(boxes, first, n, whole, tile)
@@ -154,20 +163,28 @@ def pack(boxes, first, last, tile):
             rows_to_columns(p, first + start, (x0, y0, x1, y1), 0)
         else:
             read_columns(tile, start, x0, y0, x1, y1)
-        boxes_left = np.int32(n - start)
         for lane in range(WIDE):
             size = (x1[lane] - x0[lane]) * (y1[lane] - y0[lane])
             tops[lane], lows[lane] = widen_range(tops[lane], lows[lane], x0[lane], y0[lane], x1[lane], y1[lane])
             tops[lane] = larger(tops[lane], ordered_bits(size))
             least[lane] = smaller(least[lane], ordered_bits_less_one(size))
-            x0[lane] = x0[lane] if np.int32(lane) < boxes_left else nan
-            area[lane] = size if np.int32(lane) < boxes_left else nan
+            area[lane] = size
+        fill_from(x0, n - start, nan)
+        fill_from(area, n - start, nan)
         copy_lanes(tile[0], start, x0)
         copy_lanes(tile[1], start, y0)
         copy_lanes(tile[2], start, x1)
         copy_lanes(tile[3], start, y1)
         copy_lanes(tile[4], start, area)
-    return (are_safe(tops, lows, zero) and are_screenable(tops, least, zero)) or clear_invalid(n, tile)
+    return are_safe(tops, lows, zero) and are_screenable(tops, least, zero)
+
+
+@inlined
+def pack_usual_with_angles(boxes, first, last, lanes, tile):
+    """Write boxes to a tile as :func:`pack_usual` does, and their angles."""
+    usual = pack_usual(boxes, first, last, lanes, tile)
+    write_angles(last - first, tile)
+    return usual
 
 
 @inlined

@@ -59,7 +59,7 @@ def _not_negative(typing, x):
 
     def emit(context, builder, signature, arguments):
         (number,) = arguments
-        if x.bitwidth == 64 and not _has_maxima_of_64_bits(context.codegen()):
+        if x.bitwidth == 64 and not has_avx512(context.codegen()):
             zero = number.type(0)
             return builder.select(builder.fcmp_ordered(">", number, zero), number, zero)
         whole, zero = builder.bitcast(number, element), element(0)
@@ -68,8 +68,11 @@ def _not_negative(typing, x):
     return x(x), emit
 
 
-def _has_maxima_of_64_bits(codegen):
-    """Tell whether the processor that code is made for compares and chooses integers of 64 bits in one instruction."""
+def has_avx512(codegen):
+    """Tell whether the processor that code is made for has AVX-512.
+
+    It chooses the greater of integers of 64 bits, and any numbers of two registers, in one instruction.
+    """
     return codegen._get_host_cpu_name() == "x86-64-v4" or "+avx512vl" in codegen._get_host_cpu_features()
 
 

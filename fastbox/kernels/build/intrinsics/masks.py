@@ -9,7 +9,7 @@ from fastbox.kernels.build.intrinsics.in_place import in_place_of
 from fastbox.kernels.build.masks import WIDTH, above, at_most, below, between, eight, lowest
 
 
-def _every(builder, value, vector):
+def every(builder, value, vector):
     """Return a vector with one value in every place."""
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
@@ -23,7 +23,7 @@ def _compared(how):
             source = context.make_array(values)(context, builder, arguments[0]).data
             place = builder.bitcast(builder.gep(source, [arguments[1]]), vector.as_pointer())
             met = builder.load(place, align=values.dtype.bitwidth // 8)
-            found = builder.fcmp_ordered(how, met, _every(builder, arguments[3], vector))
+            found = builder.fcmp_ordered(how, met, every(builder, arguments[3], vector))
             mask = builder.bitcast(found, ir.IntType(vector.count))
             return mask if vector.count == WIDTH else builder.zext(mask, ir.IntType(WIDTH))
 
@@ -46,8 +46,8 @@ def _between(typing, data, at, low, high):
         values = builder.load(place, align=1)
 
         low, high = (builder.trunc(value, ir.IntType(8)) for value in arguments[2:])
-        beyond, most = builder.sub(values, _every(builder, low, vector)), builder.sub(high, low)
-        inside = builder.icmp_unsigned("<=", beyond, _every(builder, most, vector))
+        beyond, most = builder.sub(values, every(builder, low, vector)), builder.sub(high, low)
+        inside = builder.icmp_unsigned("<=", beyond, every(builder, most, vector))
         return builder.bitcast(inside, ir.IntType(WIDTH))
 
     return types.uint64(data, types.intp, types.intp, types.intp), emit

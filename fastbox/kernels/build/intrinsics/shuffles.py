@@ -6,7 +6,9 @@ from llvmlite import ir
 from numba import types
 
 from fastbox.kernels.build import transpose
+from fastbox.kernels.build.intrinsics.bits import has_avx512
 from fastbox.kernels.build.intrinsics.in_place import in_place_of
+from fastbox.kernels.build.intrinsics.masks import every
 from fastbox.kernels.build.transpose import WIDE
 
 
@@ -51,6 +53,18 @@ def _transposed(builder, vectors):
     return [both(p, q, *places) for p, q in ((x, z), (y, w)) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
 
 
+def _transposed_across(builder, vectors):
+    """Return the columns of four vectors of four rows each, by shuffles that take any numbers of two vectors."""
+
+    def both(a, b, places):
+        return builder.shuffle_vector(a, b, _mask(places))
+
+    halves = [[row * 4 + k for k in pair for row in range(8)] for pair in ((0, 1), (2, 3))]
+    near, far = ([both(a, b, places) for places in halves] for a, b in (vectors[:2], vectors[2:]))
+    ends = [[*range(first, first + 8), *range(first + 16, first + 24)] for first in (0, 8)]
+    return [both(a, b, places) for a, b in zip(near, far, strict=True) for places in ends]
+
+
 def _into_columns(wide):
     """Type and write a copy of WIDE rows to columns, read `wide` numbers at a time: in order, or that of lanes."""
 
@@ -58,12 +72,14 @@ def _into_columns(wide):
         def emit(context, builder, signature, arguments):
             first_type, _, columns_type, _ = signature.args
             size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
-            rows = []
-            for k in range(0, WIDE, wide // 4):
+            across = wide == 4 and size == 4 and has_avx512(context.codegen())
+            at_once, rows = WIDE if across else wide, []
+            for k in range(0, WIDE, at_once // 4):
                 begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
-                rows.append(builder.load(_pointer(context, builder, first_type, arguments[0], begin, wide), align=size))
+                place = _pointer(context, builder, first_type, arguments[0], begin, at_once)
+                rows.append(builder.load(place, align=size))
             apart = [_joined(builder, rows[k::4]) for k in range(4)]
-            for k, column in enumerate(_transposed(builder, apart)):
+            for k, column in enumerate((_transposed_across if across else _transposed)(builder, apart)):
                 array = builder.extract_value(arguments[2], k)
                 place = _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE)
                 builder.store(column, place, align=size)
@@ -128,17 +144,30 @@ def _lanes_to_vector(typing, values, at, out, position):
     return types.void(values, types.intp, out, types.intp), emit
 
 
+@in_place_of(transpose.fill_from)
+def _fill_from(typing, values, count, filler):
+    def emit(context, builder, signature, arguments):
+        size = values.dtype.bitwidth // 8
+        whole = ir.IntType(8 * size)  # of the size of the numbers, for one comparison a register
+        place = _pointer(context, builder, values, arguments[0], context.get_value_type(types.intp)(0), WIDE)
+        held = builder.load(place, align=size)
+        last = arguments[1] if size == 8 else builder.trunc(arguments[1], whole)
+        lanes = ir.Constant(_vector(whole, WIDE), [whole(lane) for lane in range(WIDE)])
+        before = builder.icmp_signed("<", lanes, every(builder, last, lanes.type))
+        builder.store(builder.select(before, held, every(builder, arguments[2], held.type)), place, align=size)
+        return context.get_dummy_value()
+
+    return types.void(values, types.intp, values.dtype), emit
+
+
 @in_place_of(transpose.all_within)
 def _all_within(typing, lows, least, tops, most):
     def emit(context, builder, signature, arguments):
         kind, zero = signature.args[0], context.get_value_type(types.intp)(0)
-        every = _mask([0] * WIDE)
         held = []
         for sign, array, limit in ((">=", *arguments[:2]), ("<=", *arguments[2:])):
             values = builder.load(_pointer(context, builder, kind, array, zero, WIDE), align=kind.dtype.bitwidth // 8)
-            empty = ir.Constant(values.type, ir.Undefined)
-            limits = builder.shuffle_vector(builder.insert_element(empty, limit, ir.IntType(32)(0)), empty, every)
-            held.append(builder.icmp_unsigned(sign, values, limits))
+            held.append(builder.icmp_unsigned(sign, values, every(builder, limit, values.type)))
         bits = builder.bitcast(builder.and_(*held), ir.IntType(WIDE))
         return builder.icmp_unsigned("==", bits, bits.type(-1))
 
