@@ -16,6 +16,7 @@ from fastbox.kernels.codes import LANES
 from fastbox.values.arguments import named
 from fastbox.values.formats import FORMATS
 from fastbox.values.numbers import as_array, as_choice, as_floats, as_number, in_dtype, shown
+from fastbox.values.spare import empty
 
 __all__ = ["decode", "encode"]
 
@@ -140,7 +141,7 @@ def decode(
     as_choice(format, FORMATS, "a format")
     terms = _terms(weights, means, stds, dtype)
     given = terms, limits, rows, sides, _bounds(size, n, dtype), FORMATS.index(format)
-    out, classes = np.empty(rows.shape, dtype), rows.shape[1] // 4
+    out, classes = empty(rows.shape, dtype), rows.shape[1] // 4
     smallest = max(1, SMALLEST // max(1, classes))
     parallel.run_blocks(parallel.kernel("loss.coder", "DECODE", dtype), given, out, n, LANES, smallest)
     if few is not None and math.isnan(np.minimum.reduce(out, None)):
@@ -198,7 +199,7 @@ def limits_of(clamp: str | None, max_ratio: float) -> tuple[float, float]:
 
 def _encoded(n: int, dtype: np.dtype[Any], sides: Sides, terms: Terms) -> NDArray[Any]:
     """Return the deltas of n boxes from their anchors."""
-    deltas = np.empty((n, 4), dtype)
+    deltas = empty((n, 4), dtype)
     kernel = parallel.kernel("loss.coder", "ENCODE", dtype)
     parallel.run_blocks(kernel, (terms, *sides), deltas, n, LANES, SMALLEST)
     return deltas

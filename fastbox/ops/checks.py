@@ -16,6 +16,7 @@ from fastbox.ops.geometry import geometry_of
 from fastbox.ops.metrics import METRICS, ROTATED_METRICS
 from fastbox.values.groups import align_images
 from fastbox.values.numbers import as_choice, as_number
+from fastbox.values.spare import empty
 
 __all__ = ["STREAMED_BYTES", "as_collection", "as_two", "by_image", "check_metric", "output"]
 
@@ -70,7 +71,7 @@ def output(
 ) -> NDArray[Any]:
     """Return a new array, or the given one: C-contiguous, of this shape and dtype, and apart from the inputs."""
     if out is None:
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
         came = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise ValueError(f"expected {name} to be a {dtype} array of shape {shape}, got {came}")

@@ -20,6 +20,7 @@ from fastbox.ops.geometry import Sides, sides_of
 from fastbox.ops.result import Best, Pairs, Ragged, Top, in_row_order
 from fastbox.values.arguments import named
 from fastbox.values.numbers import as_number, below_rounded, in_dtype, shown
+from fastbox.values.spare import empty
 
 __all__ = ["best", "histogram", "pairs", "pairwise", "top"]
 
@@ -290,7 +291,7 @@ def _dense_leaders(
     found: Sequence[index.Indexed] = (),
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     rows = int(starts_a[-1])
-    values, indices = np.empty((rows, k), sides.dtype), np.empty((rows, k), np.int64)
+    values, indices = empty((rows, k), sides.dtype), empty((rows, k), np.int64)
     common = _arguments(sides, starts_a, starts_b, beta, found)
     outputs = (values, indices) if which == "TOP" else (values.reshape(-1), indices.reshape(-1))
     spans = sides.cuts(*common[-1])

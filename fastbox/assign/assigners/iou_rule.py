@@ -24,6 +24,7 @@ from fastbox.ops.checks import as_collection
 from fastbox.ops.geometry import geometry_of
 from fastbox.values.groups import offsets_of
 from fastbox.values.numbers import in_dtype
+from fastbox.values.spare import empty
 
 __all__ = ["ASSIGNER"]
 
@@ -104,7 +105,7 @@ def _run(
     dtype = source.dtype
     begins = offsets_of(source.per_image)
     rows = 0 if sparse else int(begins[-1])
-    labels, owners, values = np.empty(rows, np.int8), np.empty(rows, np.int64), np.empty(rows, dtype)
+    labels, owners, values = empty(rows, np.int8), empty(rows, np.int64), empty(rows, dtype)
     counts, best = np.zeros(len(source.per_image), np.int64), np.empty(len(sets[0]), dtype)
     sides = [(boxes.astype(dtype).kernel_args(geometry), begin) for boxes, begin in zip(sets, starts[:2], strict=True)]
     common = (source.arrays, source.width), _numbers(rule, dtype), *sides

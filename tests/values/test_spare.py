@@ -1,0 +1,117 @@
+"""The memory of large results that are gone holds the next ones, and never two at a time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import fastbox
+from fastbox.values import spare
+from fastbox.values.spare import LEAST, MOST, empty
+
+SIZE = LEAST // 4  # float32
+
+
+@pytest.fixture(autouse=True)
+def _none_before(monkeypatch: pytest.MonkeyPatch) -> Any:
+    kept = spare._spare.copy()
+    spare._spare.clear()
+    yield
+    spare._spare[:] = kept
+
+
+def place_of(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def waiting() -> int:
+    return sum(memory.nbytes for memory in spare._spare)
+
+
+def test_memory_of_a_result_that_is_gone_is_used_again() -> None:
+    first = empty(SIZE, np.float32)
+    place = place_of(first)
+    del first
+    assert place_of(empty((SIZE, 2), np.int64)) != place  # four times as long
+    again = empty((SIZE // 4, 4), "float32")
+    assert place_of(again) == place
+    assert (again.shape, again.dtype) == ((SIZE // 4, 4), np.float32)
+    assert again.flags.c_contiguous and again.flags.writeable and again.flags.aligned
+
+
+def test_memory_that_anything_shows_is_not_used_again() -> None:
+    first = empty((SIZE, 2), np.float32)
+    first[:] = 7
+    column = first[:, 1]
+    shown: Any = memoryview(first[5:6])
+    del first
+    others = [empty((SIZE, 2), np.float32) for _ in range(3)]
+    for other in others:
+        other[:] = 9
+    assert_array_equal(column, 7)
+    assert shown[0, 0] == 7
+    assert len({place_of(other) for other in others}) == 3
+
+
+def test_small_and_vast_results_have_memory_of_their_own() -> None:
+    for size in (SIZE - 1, MOST // 4 + 1):
+        found = empty(size, np.float32)
+        assert found.flags.owndata
+        del found
+        assert not waiting()
+
+
+def test_little_memory_waits_for_results() -> None:
+    many = [empty((SIZE, 8), np.float32) for _ in range(2 * MOST // (8 * LEAST))]
+    last = place_of(many[-1])
+    while many:
+        del many[0]
+    assert MOST - 8 * LEAST < waiting() <= MOST
+    assert place_of(empty((SIZE, 8), np.float32)) == last
+
+
+def test_a_result_that_ends_while_memory_is_looked_for_is_let_go() -> None:
+    first = empty(SIZE, np.float32)
+    with spare._lock:
+        del first
+        own = empty(SIZE, np.float32)
+    assert not waiting()
+    del own
+    assert waiting() == LEAST
+
+
+def test_threads_never_share_the_memory_of_a_result() -> None:
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for turn in range(60):
+            found = empty(SIZE + 1000 * (turn % 3), np.float32)
+            found[::997] = number
+            if not (found[::997] == number).all():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert waiting() <= MOST
+
+
+@pytest.mark.jit
+def test_results_of_calls_lie_in_it() -> None:
+    a = np.array([[0, 0, 2, 2], [1, 0, 3, 2]] * 600, np.float32)
+    first: Any = fastbox.pairwise(a, a)
+    place, right = place_of(first), first.copy()
+    del first
+    again = fastbox.pairwise(a, a)
+    assert place_of(again) == place
+    assert_array_equal(again, right)
+    other = fastbox.pairwise(a, a[::-1])
+    assert_array_equal(again, right)
+    assert_array_equal(other, right[:, ::-1])
