@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import apart
+from fastbox.kernels.build.device import apart, device
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH, above, at_most, below, first_bits, lowest
 from fastbox.kernels.build.prefetch import prefetch_boxes, prefetch_numbers
@@ -51,7 +51,14 @@ from fastbox.kernels.compare.measure import (
 from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import COLS, box_at, pack, pack_usual, tile_ranges
+from fastbox.kernels.geometry.pack import (
+    COLS,
+    box_at,
+    clear_invalid,
+    pack,
+    pack_usual,
+    tile_ranges,
+)
 
 # Kernel binds these and `pack` anew for each metric; here they are iou's.
 SCREEN, DISTANCE, APART = NEEDS_IOU, False, True
@@ -74,7 +81,10 @@ def best(beta, sides, images, span, outputs):
         lo, hi, s = max(starts_a[g], first), min(starts_a[g + 1], last), starts_b[g]
         n = 0 if skip[g] else starts_b[g + 1] - s
         across = APART and SIDE < n <= COLS and 5 * (hi - lo) * ((n + SIDE - 1) // SIDE) < 4 * n
-        if not ((across or 0 < n <= FEW) and pack_usual(b, s, s + n, SIDE, tile_b)):
+        valid = n
+        if across or 0 < n <= FEW:
+            valid = 0 if pack_usual(b, s, s + n, SIDE, tile_b) else first_valid(n, tile_b)
+        if valid == n:
             lead(a, b, (lo, hi, s, s + n), beta, tile_b, values, indices)
         else:
             if n > SIDE:
@@ -85,13 +95,41 @@ def best(beta, sides, images, span, outputs):
                 prefetch_numbers(values, i + AHEAD, LANES)
                 prefetch_numbers(indices, i + AHEAD, LANES)
                 rows = (m + SIDE - 1) // SIDE * SIDE  # those behind the image come later
-                if not pack_usual(a, i, i + m, SIDE, lanes) or i + rows > last:
+                usual = pack_usual(a, i, i + m, SIDE, lanes)
+                if i + rows > last or not (usual or clear_invalid(m, lanes)):
                     lead(a, b, (i, i + m, s, s + n), beta, tile_b, values, indices)
-                elif across:
+                    continue
+                if across:
                     lead_across(lanes, m, tile_b, s, n, beta, values, indices, i)
                 else:
                     lead_few(lanes, m, tile_b, s, n, beta, values, indices, i)
+                if not usual or valid > 0:
+                    correct_invalid(lanes, m, s, valid, values, indices, i)
         g += 1
+
+
+@device
+def first_valid(n, tile):
+    """Return the first valid one of n unusual boxes of a tile; n without any, or if an area is not screenable."""
+    if not clear_invalid(n, tile):
+        return n
+    j = 0
+    while j < n and tile[0, j] != tile[0, j]:
+        j += 1
+    return j
+
+
+@device
+def correct_invalid(lanes, m, start, valid, values, indices, row):
+    """Give invalid rows no best value, and rows that overlap nothing the first valid column instead of the first."""
+    nan = values.dtype.type(np.nan)
+    for r in range(m):
+        size, k = lanes[4, np.uint64(r)], np.uint64(row + r)
+        values[k] = values[k] if size == size else nan
+    for r in range(m):
+        size, k = lanes[4, np.uint64(r)], np.uint64(row + r)
+        column = start + valid if indices[k] == start else indices[k]
+        indices[k] = column if size == size else -1
 
 
 def lead(a, b, image, beta, tile_b, values, indices):

@@ -58,8 +58,8 @@ def rank_extremes(met, start, n, ranked, columns, column):
 def lead_few(lanes, m, tile, start, n, beta, values, indices, row):
     """Write the best values of m rows and their columns among the first n boxes of a tile, SIDE rows at a time.
 
-    All boxes are valid, so that a row that begins with the first column has a best value. Where boxes apart have the
-    value 0, a row begins with 0 too, and numbers that are not above 0 need not be right.
+    A row begins with the first column, and where boxes apart have the value 0, with 0, so that numbers not above 0 need
+    not be right. This beginning is wrong for an invalid row, and if the first column is invalid.
     """
     T = values.dtype.type
     worst = T(0) if APART else T(np.inf) if DISTANCE else T(-np.inf)
