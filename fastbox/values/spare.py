@@ -2,14 +2,13 @@
 
 The system clears new memory page by page, which takes as long as a kernel needs to fill it. That nobody holds a result
 is told when the next one is made, by the references to its memory: code that ran at the end of a result would take up
-interrupts that come during the call before.
+interrupts that come during the call before. No lock is held, which an interrupt could leave locked.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-import threading
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,7 @@ __all__ = ["empty"]
 LEAST = 4 << 20  # bytes of a result, from which on its memory is kept
 MOST = 128 << 20  # bytes of all memory that is kept, of results and spare
 
-_kept: list[NDArray[np.uint8]] = []
-_lock = threading.Lock()
-
-
-def _references(kept: list[NDArray[np.uint8]], place: int) -> int:
-    return sys.getrefcount(kept[place])
-
-
-_UNHELD = _references([np.empty(0, np.uint8)], 0)  # of what only a list holds
+_kept: list[NDArray[np.uint8]] = []  # the latest last
 
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -41,24 +32,37 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """
     shape, kind = shape if isinstance(shape, tuple) else (shape,), np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    return np.ndarray(shape, kind, _memory(size)) if LEAST <= size <= MOST else np.empty(shape, kind)
+    if not LEAST <= size <= MOST:
+        return np.empty(shape, kind)
+    memory = _taken(size)
+    if memory is None:
+        memory = np.empty(size, np.uint8)
+    _kept.append(memory)
+    while sum(one.nbytes for one in _kept) > MOST:
+        del _kept[:1]
+    return np.ndarray(shape, kind, memory)
 
 
-def _memory(size: int) -> NDArray[np.uint8]:
-    """Return memory of at least a size: spare memory of at most twice as much, the latest first, or new."""
-    if not _lock.acquire(blocking=False):  # by another thread, or by this one, interrupted by who asks
-        return np.empty(size, np.uint8)
-    try:
-        found = None
-        for place in reversed(range(len(_kept))):
-            if size <= _kept[place].nbytes <= 2 * size and _references(_kept, place) == _UNHELD:
-                found = _kept.pop(place)
-                break
-        if found is None:
-            found = np.empty(size, np.uint8)
-        _kept.append(found)
-        while sum(memory.nbytes for memory in _kept) > MOST:
-            del _kept[0]
-        return found
-    finally:
-        _lock.release()
+def _taken(size: int) -> NDArray[np.uint8] | None:
+    """Take spare memory of at least a size and at most twice as much off the list, the latest first; None without any.
+
+    What is looked at is off the list meanwhile, so that no other thread takes it too.
+    """
+    found, others = None, []
+    while found is None and _kept:
+        try:
+            one = [_kept.pop()]
+        except IndexError:  # another thread was faster
+            break
+        if size <= one[0].nbytes <= 2 * size and _references(one) == _UNHELD:
+            found = one.pop()
+        others += one
+    _kept.extend(reversed(others))
+    return found
+
+
+def _references(one: list[NDArray[np.uint8]]) -> int:
+    return sys.getrefcount(one[0])
+
+
+_UNHELD = _references([np.empty(0, np.uint8)])  # of memory that only the list holds

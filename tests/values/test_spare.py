@@ -77,16 +77,6 @@ def test_no_code_runs_at_the_end_of_a_result() -> None:
     assert found.base.base is None
 
 
-def test_who_interrupts_a_search_for_memory_gets_new_memory() -> None:
-    first = empty(SIZE, np.float32)
-    place = place_of(first)
-    del first
-    with spare._lock:
-        other = empty(SIZE, np.float32)
-    assert place_of(other) != place
-    assert place_of(empty(SIZE, np.float32)) == place
-
-
 def test_threads_never_share_the_memory_of_a_result() -> None:
     wrong: list[int] = []
 
