@@ -18,6 +18,7 @@ __all__ = ["empty"]
 
 LEAST = 4 << 20  # bytes of a result, from which on its memory is kept
 MOST = 128 << 20  # bytes of all memory that is kept, of results and spare
+SPARED = 8  # the share of a result's size that its memory may be longer: a result that is held holds that too
 
 _kept: list[NDArray[np.uint8]] = []  # the latest last
 
@@ -44,7 +45,7 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _taken(size: int) -> NDArray[np.uint8] | None:
-    """Take spare memory of at least a size and at most twice as much off the list, the latest first; None without any.
+    """Take spare memory of at least a size, and little more, off the list, the latest first; None without any.
 
     What is looked at is off the list meanwhile, so that no other thread takes it too.
     """
@@ -54,7 +55,7 @@ def _taken(size: int) -> NDArray[np.uint8] | None:
             one = [_kept.pop()]
         except IndexError:  # another thread was faster
             break
-        if size <= one[0].nbytes <= 2 * size and _references(one) == _UNHELD:
+        if size <= one[0].nbytes <= size + size // SPARED and _references(one) == _UNHELD:
             found = one.pop()
         others += one
     _kept.extend(reversed(others))

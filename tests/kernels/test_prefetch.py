@@ -13,6 +13,7 @@ from support.floats import FLOATS
 
 import fastbox
 from fastbox import Boxes
+from fastbox.kernels.build import prefetch
 from fastbox.kernels.build.prefetch import LARGE, rows_ahead
 
 PART = 1000
@@ -41,3 +42,15 @@ def test_large_arrays_have_the_values_of_their_parts(dtype: Any, holder: str) ->
         each = [loss(hold(a[part]), hold(b[part]), reduction="none", return_grad=True) for part in parts]
         assert_array_equal(found.loss, np.concatenate([one.loss for one in each]))
         assert_array_equal(found.grad, np.concatenate([one.grad for one in each]))
+
+
+@pytest.mark.parametrize(("width", "most"), [(1, 24), (4, 8), (5, 10), (8, 16), (9, 0), (85, 0)])
+def test_little_is_asked_for_beside_boxes(width: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boxes that are part of long rows have a cache line each, which would be asked for with all between them."""
+    asked: list[int] = []
+    monkeypatch.setattr(prefetch, "prefetch", lambda array, place: asked.append(place))
+    table = np.zeros((100, width), np.float32)
+    columns = [table[:, min(k, width - 1)] for k in range(4)]
+    prefetch.prefetch_boxes((0, *columns), 10, 32)
+    assert len(asked) <= most and bool(asked) == bool(most)
+    assert all(10 * width <= place < 42 * width for place in asked)

@@ -33,7 +33,7 @@ def test_memory_of_a_result_that_is_gone_is_used_again() -> None:
     first = empty(SIZE, np.float32)
     place = place_of(first)
     del first
-    assert place_of(empty((SIZE, 2), np.int64)) != place  # four times as long
+    assert place_of(empty(SIZE * 5 // 4, np.float32)) != place
     again = empty((SIZE // 4, 4), "float32")
     assert place_of(again) == place
     assert (again.shape, again.dtype) == ((SIZE // 4, 4), np.float32)
@@ -52,6 +52,14 @@ def test_memory_that_anything_shows_is_not_used_again() -> None:
     assert_array_equal(column, 7)
     assert shown[0, 0] == 7
     assert len({place_of(other) for other in others}) == 3
+
+
+def test_memory_is_hardly_longer_than_its_result() -> None:
+    for size, same in ((SIZE * 8 // 9 + 1, True), (SIZE * 7 // 8 - 1, False)):
+        first = empty((SIZE, 4), np.float32)
+        place = place_of(first)
+        del first
+        assert (place_of(empty((size, 4), np.float32)) == place) is same
 
 
 def test_small_and_vast_results_have_memory_of_their_own() -> None:

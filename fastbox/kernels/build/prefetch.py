@@ -6,6 +6,7 @@ from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.nontemporal import per_line
 
 SOON = 512  # bytes of a column between what is asked for and what is read: the work on them takes as long as memory
+LONGEST = 8  # numbers of a row of which a box takes most
 LARGE = 1 << 19  # bytes of the boxes of one side, from which on the caches of a core do not hold both sides
 
 
@@ -22,9 +23,13 @@ def prefetch_numbers(array, place, count):
 
 @inlined
 def prefetch_boxes(boxes, first, count):
-    """Ask for the cache lines of some boxes of a side: of their rows, or of the first four columns."""
+    """Ask for the cache lines of some boxes of a side: of their rows, or of the first four columns.
+
+    Nothing is asked for where boxes lie in long rows, of which they are only a part.
+    """
     width = boxes[1].strides[0] // boxes[1].itemsize
-    prefetch_numbers(boxes[1], width * first, width * count)
+    if 0 < width <= LONGEST:
+        prefetch_numbers(boxes[1], width * first, width * count)
     if width == 1:
         prefetch_numbers(boxes[2], first, count)
         prefetch_numbers(boxes[3], first, count)
