@@ -51,7 +51,7 @@ def smooth_l1_loss(
         Also return the gradient of the loss with respect to ``pred``.
     out, grad_out : array, optional
         Arrays to write losses (not sums) and gradients to: C-contiguous, of the result's shape and dtype. Large arrays
-        that are used again are written two to four times faster than new ones.
+        that are used again are written two to four times faster than those in new memory.
 
     Returns
     -------

@@ -53,7 +53,7 @@ def iou_loss(
         Also return the gradient with respect to ``pred``, in the format of ``pred``: x, y, w, h for ``"xywh"``.
     out, grad_out : array, optional
         Arrays to write losses (not sums), ``(n,)``, and gradients, ``(n, 4)``, to: C-contiguous, of the result's dtype.
-        Large arrays that are used again are written two to four times faster than new ones.
+        Large arrays that are used again are written two to four times faster than those in new memory.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.device import apart, device
+from fastbox.kernels.build.device import apart
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH, above, at_most, below, first_bits, lowest
 from fastbox.kernels.build.prefetch import prefetch_boxes, prefetch_numbers
@@ -23,6 +23,8 @@ from fastbox.kernels.compare.lanes import (
     RANKS,
     SIDE,
     WHERE,
+    correct_invalid,
+    first_valid,
     lead_across,
     lead_extremes,
     lead_few,
@@ -72,7 +74,9 @@ def best(beta, sides, images, span, outputs):
     """Write each row's best value and its column, the lowest at ties; nan and -1 for a row without valid pair.
 
     Lanes are rows of a, and one box of b meets all of them: the comparison with the best so far is a select. Images of
-    few columns are not screened, for a branch that can't be foreseen takes longer than what it spares.
+    few columns are not screened, for a branch that can't be foreseen takes longer than what it spares. Where rows are
+    far fewer than columns, lanes are columns: a step takes five fourths of the other way's, for its best has to be
+    found among lanes.
     """
     (a, b), (starts_a, starts_b, skip), (g, first, last) = sides, images, span
     values, indices = outputs
@@ -106,30 +110,6 @@ def best(beta, sides, images, span, outputs):
                 if not usual or valid > 0:
                     correct_invalid(lanes, m, s, valid, values, indices, i)
         g += 1
-
-
-@device
-def first_valid(n, tile):
-    """Return the first valid one of n unusual boxes of a tile; n without any, or if an area is not screenable."""
-    if not clear_invalid(n, tile):
-        return n
-    j = 0
-    while j < n and tile[0, j] != tile[0, j]:
-        j += 1
-    return j
-
-
-@device
-def correct_invalid(lanes, m, start, valid, values, indices, row):
-    """Give invalid rows no best value, and rows that overlap nothing the first valid column instead of the first."""
-    nan = values.dtype.type(np.nan)
-    for r in range(m):
-        size, k = lanes[4, np.uint64(r)], np.uint64(row + r)
-        values[k] = values[k] if size == size else nan
-    for r in range(m):
-        size, k = lanes[4, np.uint64(r)], np.uint64(row + r)
-        column = start + valid if indices[k] == start else indices[k]
-        indices[k] = column if size == size else -1
 
 
 def lead(a, b, image, beta, tile_b, values, indices):

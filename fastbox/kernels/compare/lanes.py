@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build.bits import integers_of, ordered_bits
-from fastbox.kernels.build.device import inlined
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.masks import above, at_most
 from fastbox.kernels.build.nontemporal import copy_lanes
 from fastbox.kernels.build.stack import stack_array, stack_tile
@@ -16,7 +16,7 @@ from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import iou_if_met as if_met
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import box_at
+from fastbox.kernels.geometry.pack import box_at, clear_invalid
 
 # Kernel binds these anew for each metric; here they are iou's.
 DISTANCE, APART = False, True
@@ -115,6 +115,30 @@ def lead_across(lanes, m, tile, start, n, beta, values, indices, row):
             here = here if ordered_bits(leaders[np.uint64(l)]) == top else beyond
             column = smaller(column, here)
         values[row + r], indices[row + r] = leaders[np.uint64(column) % np.uint64(SIDE)], start + np.int64(column)
+
+
+@device
+def first_valid(n, tile):
+    """Return the first valid one of n unusual boxes of a tile; n without any, or if an area is not screenable."""
+    if not clear_invalid(n, tile):
+        return n
+    j = 0
+    while j < n and tile[0, j] != tile[0, j]:
+        j += 1
+    return j
+
+
+@device
+def correct_invalid(lanes, m, start, valid, values, indices, row):
+    """Give invalid rows no best value, and rows that overlap nothing the first valid column instead of the first."""
+    nan = values.dtype.type(np.nan)
+    for r in range(m):
+        size, k = lanes[4, np.uint64(r)], np.uint64(row + r)
+        values[k] = values[k] if size == size else nan
+    for r in range(m):
+        size, k = lanes[4, np.uint64(r)], np.uint64(row + r)
+        column = start + valid if indices[k] == start else indices[k]
+        indices[k] = column if size == size else -1
 
 
 def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
