@@ -93,7 +93,7 @@ def kernels_of(bound, pack, iof, sided, ranked, columns, module):
     names = {name: iou[name] for name in ("VALUES", "box_at", "like_tiles", "measure_above", "none_above")}
     once = {"pack": pack, "robust": iou["value"], "iof": iof}  # not inlined, which saves compiling them again
     names |= {name: device(rebound(function, {}, f"once_{label}")) for name, function in once.items()}
-    names |= {"as_side": sided, "boxes_extremes": boxes_extremes, **ranked}
+    names |= {"as_side": sided, "pack_few": names["pack"], "boxes_extremes": boxes_extremes, **ranked}
     names |= {"FRAMES": names["VALUES"] + 1, "LEFT": names["VALUES"] + 1, "WORK": names["VALUES"] + 2}
 
     def bind(mark, *functions):

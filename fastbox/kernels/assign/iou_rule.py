@@ -21,7 +21,7 @@ from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.compare.measure import VALUES, doubled, like_tiles
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import smaller
-from fastbox.kernels.geometry.pack import box_at, pack, whole_lanes
+from fastbox.kernels.geometry.pack import box_at, pack_few, whole_lanes
 
 # Kernel binds these anew for each source; here they are a grid's. WORK: the rows of the work space.
 WORK = candidates.GRID["WORK"]
@@ -56,7 +56,7 @@ def ascend(numbers, n):
 def packed(boxes, first, last, like):
     """Return boxes packed in a tile of their own, and whether their areas are screenable."""
     tile = np.empty((VALUES, whole_lanes(last - first)), like_tiles(like).dtype)
-    return tile, pack(boxes, first, last, tile)
+    return tile, pack_few(boxes, first, last, tile)
 
 
 def assign(source, rule, truths, regions, span, layout, outputs, space):
@@ -90,7 +90,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         n, begin, end, screenable = opened(arrays, image, before, screenable, work)
         before = image
         s, e = starts_t[image], starts_t[image + 1]
-        screened = pack(truth_boxes, s, e, tile) and screenable
+        screened = pack_few(truth_boxes, s, e, tile) and screenable
         base = 0 if sparse else begins[image]
         held, owned = out_values[base : base + n], out_truths[base : base + n]
         state = (held, owned, claimer, touched)

@@ -179,6 +179,19 @@ def pack_usual(boxes, first, last, lanes, tile):
     return are_safe(tops, lows, zero) and are_screenable(tops, least, zero)
 
 
+@device
+def pack_few(boxes, first, last, tile):
+    """Write boxes to a tile as :func:`pack` does, one by one, and none behind them.
+
+    For few boxes, each of which is compared with many: it compiles in a seventh of the time.
+    """
+    arrangement, p, q, r, s = boxes
+    for j in range(last - first):
+        k = np.uint64(first + j)
+        tile[0, j], tile[1, j], tile[2, j], tile[3, j] = corners_of(arrangement, p[k], q[k], r[k], s[k])
+    return clear_invalid(last - first, tile)
+
+
 @inlined
 def pack_usual_with_angles(boxes, first, last, lanes, tile):
     """Write boxes to a tile as :func:`pack_usual` does, and their angles."""
