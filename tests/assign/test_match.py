@@ -96,6 +96,27 @@ def test_windows_are_the_whole_grid(name: str, dtype: Any) -> None:
         check(both(grid, truths, rule, size=size, ignore=ignore), oracle(rule, grid.boxes(size), truths, ignore))
 
 
+ODD = {
+    "tiny": [0, 0, 1e-13, 1e-13],
+    "tinier": [0, 0, 1e-20, 1e-20],
+    "vast": [0, 0, 1e19, 1e19],
+    "nan": [np.nan, 5, 9, 9],
+}
+
+
+@pytest.mark.parametrize("claims", ["none", "ties"])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_truth_of_any_size(odd: str, claims: Any) -> None:
+    grid, size, rule = small(), (60, 50), MatchRule("any", thresholds=(1e-36, 0.3), labels=(0, -1, 1), claims=claims)
+    truths = np.insert(crowd(4, size, np.float32, 1, 25), 2, np.array(ODD[odd], np.float32), axis=0)
+    anchors = grid.boxes(size)
+    values = fastbox.pairwise(truths, anchors)
+    expected = decide(rule, np.where(np.isnan(values), -np.inf, values), np.zeros(len(anchors), bool))
+    assert odd in ("tinier", "nan") or 0 < values[2].max() < 1e-20
+    check(both(grid, truths, rule, size=size), expected)
+    check(both(anchors, truths, rule), expected)
+
+
 @pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("around", [20, 80, 300])
