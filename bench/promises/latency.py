@@ -53,7 +53,7 @@ def second_thread(setting: Setting) -> Reached:
     return ratio(take_turns({"one": lambda: calls(1), "two": lambda: calls(2)}, setting.rounds), "one", "two")
 
 
-OUT = np.empty(10, np.float32)
+OUT, GRAD_OUT = np.empty(10, np.float32), np.empty((10, 4), np.float32)
 
 LATENCY = (
     few("pairwise", "a call of pairwise, 10 × 10 boxes", 6, lambda a, b, _: fastbox.pairwise(a, b)),
@@ -68,6 +68,12 @@ LATENCY = (
         "a call of giou_loss with gradient, 10 boxes",
         12,
         lambda a, b, _: fastbox.giou_loss(a, b, return_grad=True),
+    ),
+    few(
+        "loss-out",
+        "a call of giou_loss with gradient into out= and grad_out=, 10 boxes",
+        12,
+        lambda a, b, _: fastbox.giou_loss(a, b, reduction="none", return_grad=True, out=OUT, grad_out=GRAD_OUT),
     ),
     few("aligned-out", "a call of aligned into out=, 10 boxes", 6, lambda a, b, _: fastbox.aligned(a, b, out=OUT)),
     few("aligned-1000", "a call of aligned, 1,000 boxes", 10, lambda a, b, _: fastbox.aligned(a, b), 1000),

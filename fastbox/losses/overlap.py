@@ -199,12 +199,13 @@ def _loss(metric: str, pred: Any, target: Any, options: Options) -> Loss:
 def _loss_of_few(metric: str, pred: Any, target: Any, options: Options) -> Loss | None:
     """Return the loss of as many boxes as one thread does; None where the caller must check more.
 
-    That is with weights, with outputs that are not used or both given, and where a loss is nan.
+    That is with weights, with outputs that are not used or share memory, and where a loss is nan.
     """
     reduction, weights, return_grad, out, grad_out = options
     plain = type(reduction) is str and reduction in REDUCTIONS and type(return_grad) is bool and weights is None
     one_each = reduction in ("none", "box")
-    plain &= (out is None or one_each) and (grad_out is None or (return_grad and out is None))
+    plain &= (out is None or one_each) and (grad_out is None or return_grad)
+    plain &= out is None or grad_out is None or not np.may_share_memory(out, grad_out)
     if not plain or (few := few_by_row(pred, target, 2 * SMALLEST)) is None:
         return None
     n, dtype, inputs = len(pred), pred.dtype, (pred, target)
