@@ -117,6 +117,20 @@ def test_a_truth_of_any_size(odd: str, claims: Any) -> None:
     check(both(anchors, truths, rule), expected)
 
 
+@pytest.mark.parametrize("by", ["anchor", "region"])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_region_of_any_size(odd: str, by: Any) -> None:
+    rule = MatchRule("any", thresholds=(0.3,), labels=(0, 1), ignore_iof=0.5, ignore_by=by)
+    grid, size, region = small(), (60, 50), np.array([ODD[odd]], np.float32)
+    truths, anchors = crowd(4, size, np.float32, 1, 25), grid.boxes(size)
+    one, other = (anchors, region) if by == "anchor" else (region, anchors)
+    out = fastbox.pairwise(one, other, metric="iof").ravel() > 0.5
+    assert out.any() == ((odd, by) in {("vast", "anchor"), ("tiny", "region"), ("tinier", "region")})
+    expected = decide(rule, fastbox.pairwise(truths, anchors), out)
+    check(both(grid, truths, rule, size=size, ignore=region), expected)
+    check(both(anchors, truths, rule, ignore=region), expected)
+
+
 @pytest.mark.slow
 @pytest.mark.jit
 @pytest.mark.parametrize("around", [20, 80, 300])

@@ -183,7 +183,7 @@ def pack_usual(boxes, first, last, lanes, tile):
 def pack_few(boxes, first, last, tile):
     """Write boxes to a tile as :func:`pack` does, one by one, and none behind them.
 
-    For few boxes, each of which is compared with many: a kernel that packs so compiles a second sooner.
+    For few boxes, each of which is compared with many: the kernel that assigns a grid compiles a second sooner.
     """
     arrangement, p, q, r, s = boxes
     for j in range(last - first):
