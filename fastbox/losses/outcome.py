@@ -160,9 +160,9 @@ def _weights(weights: Any, shape: tuple[int, ...], dtype: np.dtype[Any], reducti
 
 def tree_sum(sums: NDArray[np.float64]) -> float:
     """Add neighbours until one sum is left, in an order that depends only on the number of blocks."""
-    while len(sums) > 1:
-        if len(sums) % 2:
-            sums = np.append(sums, 0.0)
-        with np.errstate(invalid="ignore"):
-            sums = sums[0::2] + sums[1::2]
-    return float(sums[0]) if len(sums) else 0.0
+    parts = sums.tolist()
+    while len(parts) > 1:
+        if len(parts) % 2:
+            parts.append(0.0)
+        parts = [one + other for one, other in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0] if parts else 0.0
