@@ -83,17 +83,19 @@ def divide(sides, first, tangents, backs):
     """Turn the diagonals of WIDE boxes of both sides back, as :func:`column_angles` takes them up."""
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = sides
     (tangent_a, tangent_b), (back_a, back_b) = tangents, backs
-    for j in range(first, first + WIDE):
-        tangent_a[j], back_a[j] = rest_of_turn(np.float64(ax1[j] - ax0[j]), np.float64(ay1[j] - ay0[j]))
-        tangent_b[j], back_b[j] = rest_of_turn(np.float64(bx1[j] - bx0[j]), np.float64(by1[j] - by0[j]))
+    for j in range(WIDE):
+        k = np.uint64(first + j)
+        tangent_a[k], back_a[k] = rest_of_turn(np.float64(ax1[k] - ax0[k]), np.float64(ay1[k] - ay0[k]))
+        tangent_b[k], back_b[k] = rest_of_turn(np.float64(bx1[k] - bx0[k]), np.float64(by1[k] - by0[k]))
 
 
 @inlined
 def turn(tangents, backs, first, angle_a, angle_b):
     """Write the angles of WIDE boxes of both sides."""
     (tangent_a, tangent_b), (back_a, back_b) = tangents, backs
-    for j in range(first, first + WIDE):
-        angle_a[j], angle_b[j] = turned(tangent_a[j], back_a[j]), turned(tangent_b[j], back_b[j])
+    for j in range(WIDE):
+        k = np.uint64(first + j)  # unsigned: an index from the end would have to be gathered
+        angle_a[k], angle_b[k] = turned(tangent_a[k], back_a[k]), turned(tangent_b[k], back_b[k])
 
 
 @device
