@@ -128,9 +128,9 @@ def loss_floor(threads: int) -> Callable[[Setting], Reached]:
     return measure
 
 
-def aligned_floor(threads: int) -> Callable[[Setting], Reached]:
+def aligned_floor(threads: int, rows: int = 4_000_000) -> Callable[[Setting], Reached]:
     def measure(setting: Setting) -> Reached:
-        n = setting.sizes.of(4_000_000)
+        n = setting.sizes.of(rows)
         a, b, room = boxes(n, "float32", seed=1), boxes(n, "float32", seed=2), floors.touched(n, "float32")
         p, q = a.reshape(-1), b.reshape(-1)
         calls: Calls = {
@@ -250,6 +250,7 @@ TARGETS = (
     Target("pairs-numpy", "pairs at 0.5, 10⁴ × 10⁴, one image: numpy by blocks", 20, pairs_numpy),
     Target("loss-1", "smooth_l1_loss mean, 16M float32, 1 thread: read and add", 0.8, loss_floor(1)),
     Target("loss-2", "smooth_l1_loss mean, 16M float32, 2 threads: read and add", 0.8, loss_floor(2)),
+    Target("aligned-20000", "aligned IoU, 20,000 rows float32, out=: read and add", 0.45, aligned_floor(1, 20_000)),
     Target("aligned-1", "aligned IoU, 4M rows float32, out=, 1 thread: read and add", 0.7, aligned_floor(1)),
     Target("aligned-2", "aligned IoU, 4M rows float32, out=, 2 threads: read and add", 0.7, aligned_floor(2)),
     Target(

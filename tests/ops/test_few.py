@@ -112,7 +112,10 @@ def test_many_aligned_rows_have_the_values_of_columns(layout: str) -> None:
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("bad", [(np.nan, 0, 1, 1), (0, 0, np.inf, 1), (0, 0, 1e-20, 1e-20), (-1e30, 0, 1e30, 1)])
+@pytest.mark.parametrize(
+    "bad",
+    [(np.nan, 0, 1, 1), (0, 0, np.inf, 1), (0, 0, 1e-20, 1e-20), (-1e30, 0, 1e30, 1), (3, 4, 3, 9), (0, 0, 0, 0)],
+)
 @pytest.mark.parametrize("row", [0, WIDE + 1, -1])
 @pytest.mark.parametrize("side", [0, 1])
 def test_one_box_of_another_size_changes_no_other_value(side: int, row: int, bad: Any) -> None:

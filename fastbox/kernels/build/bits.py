@@ -39,6 +39,11 @@ def ordered_bits_less_one(x):
     return bits - type(bits)(1) if bits else ~bits
 
 
+def multiply_add(x, y, z):
+    """Return x * y + z, rounded once where that is an instruction; the bits of no result may depend on it."""
+    return x * y + z
+
+
 def not_negative(x):
     """Return a number, and 0 for a negative one: the maximum of an integer and 0, where that is an instruction.
 

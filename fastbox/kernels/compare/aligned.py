@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastbox.kernels.build import types
-from fastbox.kernels.build.bits import ordered_view
 from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
@@ -24,7 +25,14 @@ from fastbox.kernels.geometry.read_rows import (
     read_rows,
     write_values,
 )
-from fastbox.kernels.geometry.safe_range import all_safe, are_safe, box, empty_range, start_ranges, widen_range
+from fastbox.kernels.geometry.safe_range import (
+    are_columns_safe,
+    are_ordinary,
+    are_rows_safe,
+    box,
+    start_ordinary,
+    widen_ordinary,
+)
 
 # Kernel binds this anew for each metric; here it is iou's.
 ANGLES = False
@@ -36,16 +44,18 @@ def measure_columns(beta, a, b, angle_a, angle_b, values):
     If not, no value is right.
     """
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a, b
-    zero = values.dtype.type(0)
     if ANGLES:
         column_angles(a, b, angle_a, angle_b)
-    top, low = empty_range(zero)
-    for j in range(ROWS):
-        one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
-        values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
-        top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
-        top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
-    return all_safe(top, low, zero)
+    lows, totals = stack_array(values, WIDE), stack_array(values, WIDE)
+    start_ordinary(lows, totals)
+    for s in range(0, ROWS, WIDE):
+        for l in range(WIDE):
+            j = np.uint64(s + l)
+            one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+            values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
+            low, total = widen_ordinary(lows[l], totals[l], ax0[j], ay0[j], ax1[j], ay1[j])
+            lows[l], totals[l] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
+    return are_ordinary(lows, totals) or (are_columns_safe(a) and are_columns_safe(b))
 
 
 def measure_corners(beta, a, b, first, last, ahead, out):
@@ -55,9 +65,9 @@ def measure_corners(beta, a, b, first, last, ahead, out):
     asked for.
     """
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(out, WIDE), stack_columns(out, WIDE)
-    values, zero, bits = stack_array(out, WIDE), out.dtype.type(0), ordered_view(out)
-    tops, lows = stack_array(bits, WIDE), stack_array(bits, WIDE)
-    start_ranges(tops, lows, zero)
+    values, zero = stack_array(out, WIDE), out.dtype.type(0)
+    lows, totals = stack_array(out, WIDE), stack_array(out, WIDE)
+    start_ordinary(lows, totals)
     for s in range(first, last, WIDE):
         if ahead:
             prefetch_numbers(a, 4 * (s + ahead), 4 * WIDE)
@@ -67,10 +77,10 @@ def measure_corners(beta, a, b, first, last, ahead, out):
         for j in range(WIDE):
             one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], zero)
             values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], zero), beta)
-            top, low = widen_range(tops[j], lows[j], ax0[j], ay0[j], ax1[j], ay1[j])
-            tops[j], lows[j] = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
+            low, total = widen_ordinary(lows[j], totals[j], ax0[j], ay0[j], ax1[j], ay1[j])
+            lows[j], totals[j] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
         lanes_to_vector(values, 0, out, s)
-    return are_safe(tops, lows, zero)
+    return are_ordinary(lows, totals) or (are_rows_safe(a, first, last) and are_rows_safe(b, first, last))
 
 
 def measure_corners_with_angles(beta, a, b, first, last, ahead, out):
@@ -98,14 +108,13 @@ def measure_corners_with_angles(beta, a, b, first, last, ahead, out):
 
 @device
 def copy_rows(corners, first, n, tile, filled):
-    """Copy n rows of corners of any strides to a tile; points at the origin fill it up."""
-    zero = tile.dtype.type(0)
+    """Copy n rows of corners of any strides to a tile; boxes of one pixel fill it up."""
+    zero, one = tile.dtype.type(0), tile.dtype.type(1)
     for j in range(n):
         for k in range(4):
             tile[j, k] = corners[first + j, k]
     for j in range(n, filled):
-        for k in range(4):
-            tile[j, k] = zero
+        tile[j, 0], tile[j, 1], tile[j, 2], tile[j, 3] = zero, zero, one, one
 
 
 def box_of(corners, row):

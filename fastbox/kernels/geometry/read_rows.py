@@ -19,7 +19,7 @@ from fastbox.kernels.geometry.pack import columns_to_corners
 
 ROWS = 64  # boxes read at a time
 APART, IN_ROWS, IN_COLUMNS = 0, 1, 2  # how the four columns of boxes lie in memory
-AT_ONCE = 256  # rows of corners that are measured before it is known whether all of their boxes are safe
+AT_ONCE = 512  # rows of corners that are measured before it is known whether all of their boxes are safe
 
 
 @device
@@ -33,9 +33,9 @@ def layout_of(boxes):
 
 @device
 def read_rows(boxes, layout, first, n, x0, y0, x1, y1):
-    """Read n boxes from a row on as columns of corners; points at the origin fill the columns up."""
+    """Read n boxes from a row on as columns of corners; boxes of one pixel fill the columns up."""
     arrangement, p, q, r, s = boxes
-    zero, ahead = x0.dtype.type(0), rows_ahead(p, p.size)
+    zero, one, ahead = x0.dtype.type(0), x0.dtype.type(1), rows_ahead(p, p.size)
     if n == ROWS and layout == IN_ROWS:
         if ahead:
             prefetch_numbers(p, 4 * (first + ahead), 4 * ROWS)
@@ -57,7 +57,7 @@ def read_rows(boxes, layout, first, n, x0, y0, x1, y1):
             k = np.uint64(first + j)
             x0[j], y0[j], x1[j], y1[j] = p[k], q[k], r[k], s[k]
         for j in range(n, ROWS):
-            x0[j], y0[j], x1[j], y1[j] = zero, zero, zero, zero
+            x0[j], y0[j], x1[j], y1[j] = zero, zero, one, one
     columns_to_corners(arrangement, ROWS, x0, y0, x1, y1)
 
 

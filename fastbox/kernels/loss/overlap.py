@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
-from fastbox.kernels.build.bits import ordered_view
 from fastbox.kernels.build.device import inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.nontemporal import (
@@ -44,7 +43,14 @@ from fastbox.kernels.geometry.read_rows import (
     read_rows,
     write_values,
 )
-from fastbox.kernels.geometry.safe_range import all_safe, are_safe, box, empty_range, start_ranges, widen_range
+from fastbox.kernels.geometry.safe_range import (
+    are_columns_safe,
+    are_ordinary,
+    are_rows_safe,
+    box,
+    start_ordinary,
+    widen_ordinary,
+)
 
 NUMBERS = 4 * ROWS
 AHEAD = LINE + 3 * NUMBERS  # three parts of numbers behind a cache line of numbers
@@ -62,9 +68,8 @@ def corner_losses(pred, target, scale, span, ahead, values, grad, place):
     """
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = stack_columns(values, WIDE), stack_columns(values, WIDE)
     found, (g0, g1, g2, g3) = stack_array(values, WIDE), stack_columns(values, WIDE)
-    zero, bits = values.dtype.type(0), ordered_view(values)
-    tops, lows = stack_array(bits, WIDE), stack_array(bits, WIDE)
-    start_ranges(tops, lows, zero)
+    lows, totals, zero = stack_array(values, WIDE), stack_array(values, WIDE), values.dtype.type(0)
+    start_ordinary(lows, totals)
     for s in range(span[0], span[1], WIDE):
         k = s - span[0]
         if ahead:
@@ -77,12 +82,12 @@ def corner_losses(pred, target, scale, span, ahead, values, grad, place):
             found[j], g = loss_and_grad(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], zero))
             if GRADED:
                 g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
-            top, low = widen_range(tops[j], lows[j], ax0[j], ay0[j], ax1[j], ay1[j])
-            tops[j], lows[j] = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
+            low, total = widen_ordinary(lows[j], totals[j], ax0[j], ay0[j], ax1[j], ay1[j])
+            lows[j], totals[j] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
         lanes_to_vector(found, 0, values, k)
         if GRADED:
             lanes_to_rows((g0, g1, g2, g3), 0, grad, place + 4 * k)
-    return are_safe(tops, lows, zero)
+    return are_ordinary(lows, totals) or (are_rows_safe(pred, *span) and are_rows_safe(target, *span))
 
 
 def corner_losses_with_angles(pred, target, scale, span, ahead, values, grad, place):
@@ -112,16 +117,18 @@ def column_losses(a, b, angles, scale, values, grad):
     Returns whether all boxes are valid and safe; if not, no loss is right.
     """
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1), (angle_a, angle_b), (g0, g1, g2, g3) = a, b, angles, grad
-    zero = values.dtype.type(0)
-    top, low = empty_range(zero)
-    for j in range(ROWS):
-        one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
-        values[j], g = loss_and_grad(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]))
-        if GRADED:
-            g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
-        top, low = widen_range(top, low, ax0[j], ay0[j], ax1[j], ay1[j])
-        top, low = widen_range(top, low, bx0[j], by0[j], bx1[j], by1[j])
-    return all_safe(top, low, zero)
+    lows, totals = stack_array(values, WIDE), stack_array(values, WIDE)
+    start_ordinary(lows, totals)
+    for s in range(0, ROWS, WIDE):
+        for l in range(WIDE):
+            j = np.uint64(s + l)
+            one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
+            values[j], g = loss_and_grad(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]))
+            if GRADED:
+                g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
+            low, total = widen_ordinary(lows[l], totals[l], ax0[j], ay0[j], ax1[j], ay1[j])
+            lows[l], totals[l] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
+    return are_ordinary(lows, totals) or (are_columns_safe(a) and are_columns_safe(b))
 
 
 def robust_losses(a, b, angles, scale, n, values, grad):

@@ -68,6 +68,15 @@ def _not_negative(typing, x):
     return x(x), emit
 
 
+def _multiply_add(typing, x, y, z):
+    def emit(context, builder, signature, arguments):
+        element = arguments[0].type
+        function = builder.module.declare_intrinsic("llvm.fmuladd", [element], ir.FunctionType(element, [element] * 3))
+        return builder.call(function, arguments)
+
+    return x(x, y, z), emit
+
+
 def has_avx512(codegen):
     """Tell whether the processor that code is made for has AVX-512.
 
@@ -76,4 +85,5 @@ def has_avx512(codegen):
     return codegen._get_host_cpu_name() == "x86-64-v4" or "+avx512vl" in codegen._get_host_cpu_features()
 
 
+in_place_of(bits.multiply_add)(_multiply_add)
 in_place_of(bits.not_negative)(_not_negative)

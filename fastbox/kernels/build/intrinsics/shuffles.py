@@ -164,10 +164,10 @@ def _fill_from(typing, values, count, filler):
 def _all_within(typing, lows, least, tops, most):
     def emit(context, builder, signature, arguments):
         kind, zero = signature.args[0], context.get_value_type(types.intp)(0)
-        held = []
+        held, compared = [], builder.fcmp_ordered if isinstance(lows.dtype, types.Float) else builder.icmp_unsigned
         for sign, array, limit in ((">=", *arguments[:2]), ("<=", *arguments[2:])):
             values = builder.load(_pointer(context, builder, kind, array, zero, WIDE), align=kind.dtype.bitwidth // 8)
-            held.append(builder.icmp_unsigned(sign, values, every(builder, limit, values.type)))
+            held.append(compared(sign, values, every(builder, limit, values.type)))
         bits = builder.bitcast(builder.and_(*held), ir.IntType(WIDE))
         return builder.icmp_unsigned("==", bits, bits.type(-1))
 
