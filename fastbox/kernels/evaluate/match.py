@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastbox.kernels.build import types
+from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import CLASS_MASK, THRESHOLDS_PER_WORD
@@ -13,6 +14,34 @@ from fastbox.kernels.evaluate.overlap import box_at, first_of, four, overlap
 
 u4 = types.uint32
 KEEP = False  # whether the truth that is taken is kept, which takes memory; bound by each kernel
+
+
+@device
+def passed(value, thresholds):
+    """Return which of some thresholds a value reaches, a bit for each."""
+    found = np.uint32(0)
+    for k in range(len(thresholds)):
+        found |= np.uint32(value >= thresholds[k]) << np.uint32(k)
+    return found
+
+
+@inlined
+def best_left(candidates, count, truths, taken, at, reached, aside):
+    """Return the last of the best candidates that are free at thresholds not yet reached, and these thresholds.
+
+    That is among the truths that are ignored in a range, or among the others; -1 if there is none.
+    """
+    (near, value, passes), (_, _, crowd, hidden, _, order), (begin, a, word) = candidates, truths, at
+    chosen, best, marks = -1, 0.0, np.uint32(0)
+    for c in range(count):
+        t = order[begin + near[c]]
+        if (hidden[t] >> np.uint32(a) & np.uint32(1) != 0) == aside and (chosen < 0 or value[c] >= best):
+            free = passes[c] & ~reached
+            if not (aside and crowd[t]):
+                free &= ~taken[near[c], a, word]
+            if free:
+                chosen, best, marks = c, value[c], free
+    return chosen, marks
 
 
 def match(detections, truths, rule, span, outputs):
@@ -27,12 +56,13 @@ def match(detections, truths, rule, span, outputs):
     third output gets the row of the truth that it takes in each range and at each threshold, where these are kept.
     """
     boxes, codes, outside, bounds, order = detections
-    targets, classes, crowd, hidden, truth_bounds, truth_order = truths
+    targets, classes, crowd, _, truth_bounds, truth_order = truths
     (thresholds, most), (first, last) = rule, span
     ranks, words = outputs[0], outputs[1]
     many, ranges = longest_of(truth_bounds, first, last), words.shape[1]
     taken = np.empty((many, ranges, words.shape[2]), np.uint32)
-    near, value = np.empty(many, np.int64), np.empty(many, np.float64)
+    near, value, passes = np.empty(many, np.int64), np.empty(many, np.float64), np.empty(many, np.uint32)
+    candidates = near, value, passes
     least = thresholds[0]
     for k in range(1, len(thresholds)):
         least = min(least, thresholds[k])
@@ -57,33 +87,32 @@ def match(detections, truths, rule, span, outputs):
                     if iou >= least:
                         near[found], value[found] = j - begin, iou
                         found += 1
-                for a in range(ranges):
-                    bit = np.uint32(1) << np.uint32(a)
-                    out = outside[row] & bit != 0
-                    for word in range(words.shape[2]):
+                for word in range(words.shape[2]):
+                    start = word * THRESHOLDS_PER_WORD
+                    these, wanted = thresholds[start : start + THRESHOLDS_PER_WORD], np.uint32(0)
+                    for c in range(found):
+                        passes[c] = passed(value[c], these)
+                        wanted |= passes[c]
+                    every = (np.uint32(1) << np.uint32(len(these))) - np.uint32(1)
+                    for a in range(ranges):
                         reached, ignored = np.uint32(0), np.uint32(0)
-                        start = word * THRESHOLDS_PER_WORD
-                        for k in range(start, min(start + THRESHOLDS_PER_WORD, len(thresholds))):
-                            mark = np.uint32(1) << np.uint32(k - start)
-                            best, chosen, aside = thresholds[k], np.int64(-1), False
-                            for c in range(found):
-                                j = near[c]
-                                if value[c] >= best and not taken[j, a, word] & mark:
-                                    if not hidden[truth_order[begin + j]] & bit:
-                                        best, chosen = value[c], j
-                            if chosen < 0:
-                                for c in range(found):
-                                    t = truth_order[begin + near[c]]
-                                    if value[c] >= best and hidden[t] & bit:
-                                        if crowd[t] or not taken[near[c], a, word] & mark:
-                                            best, chosen, aside = value[c], near[c], True
-                            if chosen >= 0:
-                                taken[chosen, a, word] |= mark
-                                reached |= mark
+                        for aside in (False, True):
+                            while reached != wanted:
+                                chosen, marks = best_left(
+                                    candidates, found, truths, taken, (begin, a, word), reached, aside
+                                )
+                                if chosen < 0:
+                                    break
+                                taken[near[chosen], a, word] |= marks
+                                reached |= marks
+                                if aside:
+                                    ignored |= marks
                                 if KEEP:
-                                    outputs[2][row, a, k] = truth_order[begin + chosen]
-                            if aside or (chosen < 0 and out):
-                                ignored |= mark
+                                    for k in range(len(these)):
+                                        if marks >> np.uint32(k) & np.uint32(1):
+                                            outputs[2][row, a, start + k] = truth_order[begin + near[chosen]]
+                        if outside[row] >> np.uint32(a) & np.uint32(1):
+                            ignored |= every & ~reached
                         words[row, a, word] = reached | ignored << np.uint32(THRESHOLDS_PER_WORD)
             lo = hi
 
