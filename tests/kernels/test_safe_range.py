@@ -11,16 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.floats import FLOATS
 
+from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.safe_range import LEAST_SIDE, MOST_TOTAL, safe_area, widen_ordinary
 
 SIZES = [0.0, 1e-30, 2.0**-15, 0.5, 100.0, 2.0**22, 2.0**58, 1e30, np.inf]
 NUMBERS = [*SIZES, *(-size for size in SIZES), np.nan]
 
 
+def as_box(x0: Any, y0: Any, x1: Any, y1: Any) -> Box:
+    return Box(x0, y0, x1, y1, None, None)
+
+
 def is_ordinary(box: Any) -> bool:
     """A box passes the quick test beside no other box."""
     with np.errstate(all="ignore"):
-        low, total = widen_ordinary(box.dtype.type(1), box.dtype.type(0), *box)
+        low, total = widen_ordinary(box.dtype.type(1), box.dtype.type(0), as_box(*box))
     return bool(low >= LEAST_SIDE and total <= MOST_TOTAL)
 
 
@@ -59,12 +64,12 @@ def test_usual_boxes_are_ordinary(box: Any, dtype: Any) -> None:
 def test_what_many_boxes_add_up_to_hides_none(dtype: Any) -> None:
     low, total = dtype(1), dtype(0)
     for _ in range(64):
-        low, total = widen_ordinary(low, total, dtype(0), dtype(0), dtype(2.0**20), dtype(2.0**20))
+        low, total = widen_ordinary(low, total, as_box(dtype(0), dtype(0), dtype(2.0**20), dtype(2.0**20)))
     assert low >= LEAST_SIDE
     assert total > MOST_TOTAL  # too many of them are taken for too large, never the other way round
     for bad in ((5, 5, 4, 9), (0, 0, np.nan, 1), (0, 0, 1, np.inf), (-np.inf, 0, 1, 1)):
         with np.errstate(all="ignore"):
-            low, total = widen_ordinary(dtype(1), dtype(0), *map(dtype, bad))
+            low, total = widen_ordinary(dtype(1), dtype(0), as_box(*map(dtype, bad)))
             for _ in range(64):
-                low, total = widen_ordinary(low, total, dtype(0), dtype(0), dtype(8), dtype(8))
+                low, total = widen_ordinary(low, total, as_box(dtype(0), dtype(0), dtype(8), dtype(8)))
         assert not (low >= LEAST_SIDE and total <= MOST_TOTAL)

@@ -31,7 +31,7 @@ from fastbox.kernels.geometry.safe_range import (
     are_rows_safe,
     box,
     start_ordinary,
-    widen_ordinary,
+    widen_lane,
 )
 
 # Kernel binds this anew for each metric; here it is iou's.
@@ -52,9 +52,9 @@ def measure_columns(beta, a, b, angle_a, angle_b, values):
         for l in range(WIDE):
             j = np.uint64(s + l)
             one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
-            values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]), beta)
-            low, total = widen_ordinary(lows[l], totals[l], ax0[j], ay0[j], ax1[j], ay1[j])
-            lows[l], totals[l] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
+            other = plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j])
+            values[j] = value(one, other, beta)
+            widen_lane(lows, totals, l, one, other)
     return are_ordinary(lows, totals) or (are_columns_safe(a) and are_columns_safe(b))
 
 
@@ -76,9 +76,9 @@ def measure_corners(beta, a, b, first, last, ahead, out):
         rows_to_lanes(b, s, (bx0, by0, bx1, by1), 0)
         for j in range(WIDE):
             one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], zero)
-            values[j] = value(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], zero), beta)
-            low, total = widen_ordinary(lows[j], totals[j], ax0[j], ay0[j], ax1[j], ay1[j])
-            lows[j], totals[j] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
+            other = plain_box(bx0[j], by0[j], bx1[j], by1[j], zero)
+            values[j] = value(one, other, beta)
+            widen_lane(lows, totals, j, one, other)
         lanes_to_vector(values, 0, out, s)
     return are_ordinary(lows, totals) or (are_rows_safe(a, first, last) and are_rows_safe(b, first, last))
 

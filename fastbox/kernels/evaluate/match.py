@@ -7,6 +7,7 @@ import numpy as np
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
+from fastbox.kernels.build.masks import first_bits
 from fastbox.kernels.build.types import group, i8, readonly, vector
 from fastbox.kernels.codes import CLASS_MASK, THRESHOLDS_PER_WORD
 from fastbox.kernels.common.sorting import longest_of
@@ -93,7 +94,7 @@ def match(detections, truths, rule, span, outputs):
                     for c in range(found):
                         passes[c] = passed(value[c], these)
                         wanted |= passes[c]
-                    every = (np.uint32(1) << np.uint32(len(these))) - np.uint32(1)
+                    every = np.uint32(first_bits(len(these)))
                     for a in range(ranges):
                         reached, ignored = np.uint32(0), np.uint32(0)
                         for aside in (False, True):

@@ -90,10 +90,17 @@ def are_screenable(tops, lows, zero):
 
 
 @device
-def widen_ordinary(low, total, x0, y0, x1, y1):
+def widen_ordinary(low, total, box):
     """Return the shortest side, and the sum of areas and squares, with one more box."""
-    w, h = x1 - x0, y1 - y0
-    return smaller(smaller(w, h), low), total + multiply_add(x1, x1, multiply_add(y1, y1, w * h))
+    w, h = box.x1 - box.x0, box.y1 - box.y0
+    return smaller(smaller(w, h), low), total + multiply_add(box.x1, box.x1, multiply_add(box.y1, box.y1, w * h))
+
+
+@inlined
+def widen_lane(lows, totals, lane, a, b):
+    """Take two more boxes into a lane of shortest sides and of sums."""
+    low, total = widen_ordinary(lows[lane], totals[lane], a)
+    lows[lane], totals[lane] = widen_ordinary(low, total, b)
 
 
 @inlined

@@ -49,7 +49,7 @@ from fastbox.kernels.geometry.safe_range import (
     are_rows_safe,
     box,
     start_ordinary,
-    widen_ordinary,
+    widen_lane,
 )
 
 NUMBERS = 4 * ROWS
@@ -79,11 +79,11 @@ def corner_losses(pred, target, scale, span, ahead, values, grad, place):
         rows_to_lanes(target, s, (bx0, by0, bx1, by1), 0)
         for j in range(WIDE):
             one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], zero)
-            found[j], g = loss_and_grad(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], zero))
+            other = plain_box(bx0[j], by0[j], bx1[j], by1[j], zero)
+            found[j], g = loss_and_grad(one, other)
             if GRADED:
                 g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
-            low, total = widen_ordinary(lows[j], totals[j], ax0[j], ay0[j], ax1[j], ay1[j])
-            lows[j], totals[j] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
+            widen_lane(lows, totals, j, one, other)
         lanes_to_vector(found, 0, values, k)
         if GRADED:
             lanes_to_rows((g0, g1, g2, g3), 0, grad, place + 4 * k)
@@ -123,11 +123,11 @@ def column_losses(a, b, angles, scale, values, grad):
         for l in range(WIDE):
             j = np.uint64(s + l)
             one = plain_box(ax0[j], ay0[j], ax1[j], ay1[j], angle_a[j])
-            values[j], g = loss_and_grad(one, plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j]))
+            other = plain_box(bx0[j], by0[j], bx1[j], by1[j], angle_b[j])
+            values[j], g = loss_and_grad(one, other)
             if GRADED:
                 g0[j], g1[j], g2[j], g3[j] = scale * g.x0, scale * g.y0, scale * g.x1, scale * g.y1
-            low, total = widen_ordinary(lows[l], totals[l], ax0[j], ay0[j], ax1[j], ay1[j])
-            lows[l], totals[l] = widen_ordinary(low, total, bx0[j], by0[j], bx1[j], by1[j])
+            widen_lane(lows, totals, l, one, other)
     return are_ordinary(lows, totals) or (are_columns_safe(a) and are_columns_safe(b))
 
 
