@@ -43,6 +43,7 @@ from fastbox.kernels.compare.measure import (
     empty_pairs,
     empty_tile_b,
     grown,
+    insert,
     like_tiles,
     measure_above,
     measure_extremes,
@@ -166,56 +167,58 @@ def lead(a, b, image, beta, tile_b, values, indices):
 
 
 def top(beta, sides, images, span, outputs):
-    """Write each row's k best values and their columns, best first, the lower column at ties."""
-    (a, b), (starts_a, starts_b, skip), (image, first, last) = sides, images, span
+    """Write each row's k best values and their columns, best first, the lower column at ties.
+
+    In images of few columns lanes are rows of a, as those of `best` are.
+    """
+    (a, b), (starts_a, starts_b, skip), (g, first, last) = sides, images, span
     values, indices = outputs
-    T = values.dtype.type
+    T, k = values.dtype.type, values.shape[1]
     eps = epsilon(T(0))
-    worst = T(np.inf) if DISTANCE else T(-np.inf)
-    k = values.shape[1]
     tile_a, tile_b = stack_tile(like_tiles(values), VALUES, LANES), stack_tile(like_tiles(values), ROWS, TILE_COLS)
     met = tile_b[VALUES]
-    values[first:last] = worst
-    indices[first:last] = -1
-    for g, lo, hi, s, e in tile_ranges(starts_a, starts_b, skip, image, first, last):
-        screenable_b = pack(b, s, e, tile_b)
-        few = k < RANKS and starts_b[g + 1] - starts_b[g] <= FEW
-        for i in range(lo, hi, LANES):
-            m = min(LANES, hi - i)
-            screenable = pack(a, i, i + m, tile_a) and screenable_b
-            if few and screenable:
-                rank_few(tile_a, m, tile_b, s, e - s, beta, values, indices, i)
-                continue
-            screened = SCREEN != NO_SCREEN and screenable
-            for r in range(m):
-                one = box_at(tile_a, r)
-                ranked, columns = values[i + r], indices[i + r]
-                p, q = screen_terms(ranked[k - 1], eps, SCREEN)
-                for start in range(0, e - s, BLOCK):
-                    n = min(BLOCK, whole_vectors(e - s) - start)
-                    if not measure_above(one, p, q, screened, tile_b, start, n, beta):
-                        continue
-                    if not screenable:
-                        measure_extremes(one, tile_b, start, n, beta, met, start)
-                        rank_extremes(met, start, n, ranked, columns, s + start)
-                        continue
-                    least = ranked[k - 1]
-                    taken = below(met, start, WIDTH, least) if DISTANCE else above(met, start, WIDTH, least)
-                    mask = taken & first_bits(n)
-                    while mask != np.uint64(0):
-                        j = start + lowest(mask)
-                        mask &= mask - np.uint64(1)
-                        if better(met[j], ranked[k - 1], DISTANCE):
-                            place = k - 1
-                            while place > 0 and better(met[j], ranked[place - 1], DISTANCE):
-                                ranked[place], columns[place] = ranked[place - 1], columns[place - 1]
-                                place -= 1
-                            ranked[place], columns[place] = met[j], s + j
+    while g < starts_a.size - 1 and starts_a[g] < last:
+        lo, hi, begin = max(starts_a[g], first), min(starts_a[g + 1], last), starts_b[g]
+        end = begin if skip[g] else starts_b[g + 1]
+        few = k < RANKS and 0 < end - begin <= FEW
+        for s in range(begin, max(end, begin + 1), COLS):  # once for an image without columns, too
+            e = min(s + COLS, end)
+            screenable_b = pack(b, s, e, tile_b)
+            for i in range(lo, hi, LANES):
+                m = min(LANES, hi - i)
+                prefetch_boxes(a, i + AHEAD, LANES)
+                screenable = pack(a, i, i + m, tile_a) and screenable_b
+                if few and screenable:
+                    rank_few(tile_a, m, tile_b, s, e - s, beta, values, indices, i)
+                    continue
+                screened = SCREEN != NO_SCREEN and screenable
+                for r in range(m):
+                    one, ranked, columns = box_at(tile_a, r), values[i + r], indices[i + r]
+                    if s == begin:
+                        for place in range(k):
+                            ranked[place], columns[place] = T(np.inf) if DISTANCE else T(-np.inf), -1
                     p, q = screen_terms(ranked[k - 1], eps, SCREEN)
-    for row in range(first, last):
-        for place in range(k):
-            if indices[row, place] < 0:
-                values[row, place] = T(np.nan)
+                    for start in range(0, e - s, BLOCK):
+                        n = min(BLOCK, whole_vectors(e - s) - start)
+                        if not measure_above(one, p, q, screened, tile_b, start, n, beta):
+                            continue
+                        if not screenable:
+                            measure_extremes(one, tile_b, start, n, beta, met, start)
+                            rank_extremes(met, start, n, ranked, columns, s + start)
+                            continue
+                        least = ranked[k - 1]
+                        taken = below(met, start, WIDTH, least) if DISTANCE else above(met, start, WIDTH, least)
+                        mask = taken & first_bits(n)
+                        while mask != np.uint64(0):
+                            j = start + lowest(mask)
+                            mask &= mask - np.uint64(1)
+                            if better(met[j], ranked[k - 1], DISTANCE):
+                                insert(met[j], s + j, ranked, columns, DISTANCE)
+                        p, q = screen_terms(ranked[k - 1], eps, SCREEN)
+                    if e == end:
+                        for place in range(k):
+                            ranked[place] = ranked[place] if columns[place] >= 0 else T(np.nan)
+        g += 1
 
 
 def pairs(beta, sides, images, span, limits, counts):

@@ -148,37 +148,41 @@ def rank_few(lanes, m, tile, start, n, beta, values, indices, row):
     that, or else the value if it is better than the rank; no value is better than the rank above the first.
     """
     T = values.dtype.type
-    worst, none = T(np.inf) if DISTANCE else T(-np.inf), np.int32(-1)
-    k, side = values.shape[1], lanes.shape[1]  # not a constant, for which the compiler would write each lane by itself
+    worst, none, nan = T(np.inf) if DISTANCE else T(-np.inf), np.int32(-1), T(np.nan)
+    k = values.shape[1]
+    side = lanes.shape[1] // (LANES // SIDE)  # not a constant, for which the compiler would write each lane by itself
     integers = np.empty(0, np.int32)
-    met, here, there = stack_array(values, LANES), stack_array(integers, LANES), stack_array(integers, LANES)
-    ranks, places = stack_tile(values, RANKS, LANES), stack_tile(integers, RANKS, LANES)
-    for p in range(k + 1):
-        for l in range(side):
-            ranks[np.uint64(p), np.uint64(l)] = worst if p > 0 else -worst
-            places[np.uint64(p), np.uint64(l)] = none
-    for j in range(n):
-        one, column = box_at(tile, np.uint64(j)), np.int32(j)
-        for l in range(side):
-            met[np.uint64(l)] = value(box_at(lanes, np.uint64(l)), one, beta)
-        for p in range(min(k, j + 1), 0, -1):
-            rank, above = np.uint64(p), np.uint64(p - 1)
-            for lane in range(side):
-                l = np.uint64(lane)
-                x, now, before = met[l], ranks[rank, l], ranks[above, l]
-                taken, later = better(x, now, DISTANCE), better(x, before, DISTANCE)
-                here[l], there[l] = -np.int32(taken), -np.int32(later)
-                now = x if taken else now
-                ranks[rank, l] = before if later else now
-            for lane in range(side):  # by bits: of two places to choose from, the compiler would load each by itself
-                l = np.uint64(lane)
-                place = np.int32((column & here[l]) | (places[rank, l] & ~here[l]))
-                places[rank, l] = np.int32((places[above, l] & there[l]) | (place & ~there[l]))
-    for l in range(m):
-        for p in range(k):
-            place = places[np.uint64(p + 1), np.uint64(l)]
-            values[row + l, p] = ranks[np.uint64(p + 1), np.uint64(l)]
-            indices[row + l, p] = start + np.int64(place) if place >= 0 else -1
+    met, here, there = stack_array(values, SIDE), stack_array(integers, SIDE), stack_array(integers, SIDE)
+    ranks, places = stack_tile(values, RANKS, SIDE), stack_tile(integers, RANKS, SIDE)
+    for first in range(0, m, SIDE):
+        for p in range(k + 1):
+            for l in range(side):
+                ranks[np.uint64(p), np.uint64(l)] = worst if p > 0 else -worst
+                places[np.uint64(p), np.uint64(l)] = none
+        for j in range(n):
+            one, column = box_at(tile, np.uint64(j)), np.int32(j)
+            for l in range(side):
+                met[np.uint64(l)] = value(box_at(lanes, np.uint64(first + l)), one, beta)
+            for p in range(min(k, j + 1), 0, -1):
+                rank, above = np.uint64(p), np.uint64(p - 1)
+                for lane in range(side):
+                    l = np.uint64(lane)
+                    x, now, before = met[l], ranks[rank, l], ranks[above, l]
+                    taken, later = better(x, now, DISTANCE), better(x, before, DISTANCE)
+                    here[l], there[l] = -np.int32(taken), -np.int32(later)
+                    now = x if taken else now
+                    ranks[rank, l] = before if later else now
+                # By bits: of two places to choose from, the compiler would load each by itself.
+                for lane in range(side):
+                    l = np.uint64(lane)
+                    place = np.int32((column & here[l]) | (places[rank, l] & ~here[l]))
+                    places[rank, l] = np.int32((places[above, l] & there[l]) | (place & ~there[l]))
+        for l in range(min(SIDE, m - first)):
+            row_of, lane = np.uint64(row + first + l), np.uint64(l)
+            for p in range(k):
+                rank, place = np.uint64(p), places[np.uint64(p + 1), lane]
+                values[row_of, rank] = ranks[np.uint64(p + 1), lane] if place >= 0 else nan
+                indices[row_of, rank] = start + np.int64(place) if place >= 0 else -1
 
 
 def reach_few(lanes, one, beta, limit, met):

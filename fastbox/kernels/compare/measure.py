@@ -38,6 +38,16 @@ def better(x, y, distance):
     return x < y if distance else x > y
 
 
+@inlined
+def insert(value, column, ranked, columns, distance):
+    """Insert a value, better than the last one, and its column into the ranks of a row."""
+    place = ranked.size - 1
+    while place > 0 and better(value, ranked[place - 1], distance):
+        ranked[place], columns[place] = ranked[place - 1], columns[place - 1]
+        place -= 1
+    ranked[place], columns[place] = value, column
+
+
 @device
 def screen_terms(t, eps, screen):
     """Return the p and q for which a value above t needs intersection * p > q * (area + area).
