@@ -18,6 +18,7 @@ from fastbox.assign.match import match
 from fastbox.assign.registry import as_rule
 from fastbox.assign.rule import MatchRule
 from fastbox.kernels.assign.blocks import PART
+from fastbox.kernels.assign.lanes import MOST
 
 Array = Any
 
@@ -71,6 +72,39 @@ def test_boxes_of_several_parts_match_as_the_matrix_does(name: str, far: bool) -
     truths[:30, 2:] += 12  # they hold their anchors, of which some reach no threshold
     ignore = anchors[5::900] if rule.ignore_iof is not None else None
     check(both(anchors, truths, rule, ignore=ignore), oracle(rule, anchors, truths, ignore))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 5, 64, 65, 700, MOST, MOST + 1])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_boxes_that_meet_all_truths_at_once_match_as_the_matrix_does(name: str, n: int, dtype: Any) -> None:
+    rng, rule = np.random.default_rng(n), VARIANTS[name]
+    low = rng.integers(0, 300, (n, 2))
+    anchors = np.hstack([low, low + rng.integers(5, 40, low.shape)]).astype(dtype)
+    anchors[n // 2 :: 3] = anchors[: len(anchors[n // 2 :: 3])]  # values that are equal, in one block and in others
+    anchors[7::50, 1] = np.nan
+    truths = np.concatenate([anchors[::97] + dtype(3), anchors[1::150], anchors[:1] + dtype(20)])
+    truths[::3, 2:] += 12
+    check(both(anchors, truths, rule), oracle(rule, anchors, truths))
+    apart, invalid = truths + dtype(1e4), np.insert(truths, 1, np.nan, axis=0)
+    for others in (invalid, np.concatenate([truths, apart[:1], truths[:1]]), apart[:2], apart[:0]):
+        check(both(anchors, others, rule), oracle(rule, anchors, others))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_value_at_a_threshold_reaches_it(name: str) -> None:
+    tall = np.arange(1, 11, dtype=np.float32)
+    anchors = np.stack([0 * tall, 0 * tall, 0 * tall + 10, tall], axis=1)
+    check(both(anchors, anchors[-1:], VARIANTS[name]), oracle(VARIANTS[name], anchors, anchors[-1:]))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_truth_claims_no_anchor_that_only_a_truth_before_it_meets(name: str) -> None:
+    low = np.arange(64, dtype=np.float32)[:, None] % 8 * np.float32([[20, 0]])
+    near = np.hstack([low, low + 16])
+    anchors, truths = np.concatenate([near, near + 4096]), np.concatenate([near[:1] + 4099, near[:1] + 3])
+    check(both(anchors, truths, VARIANTS[name]), oracle(VARIANTS[name], anchors, truths))
 
 
 @pytest.mark.slow

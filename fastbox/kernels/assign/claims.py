@@ -17,7 +17,7 @@ from fastbox.kernels.assign import candidates
 from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.masks import WIDTH, above, first_bits, lowest
-from fastbox.kernels.codes import BY_UNION, LAST, TIES
+from fastbox.kernels.codes import AT_ZERO, BY_UNION, FIRST, LAST, TIES
 from fastbox.kernels.compare.measure import VALUES
 
 # Bound anew for each source, and VALUES for each geometry; here these are a grid's.
@@ -80,6 +80,12 @@ def highest(source, place, one, best, claimer, ignored, work):
                         best = v
                         mask &= above(work[VALUES], offset + start, WIDTH, best)
     return best
+
+
+@inlined
+def claims_at(best, min_claim, flags):
+    """Return whether a truth claims the anchors at its best."""
+    return flags & (TIES | FIRST) != 0 and best >= min_claim and (best > type(best)(0) or flags & AT_ZERO != 0)
 
 
 @device

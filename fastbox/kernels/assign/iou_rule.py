@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastbox.kernels.assign import blocks, candidates
+from fastbox.kernels.assign import blocks, candidates, lanes
 from fastbox.kernels.assign.atss import by_statistics
 from fastbox.kernels.assign.candidates import DISREGARDED, UNCLAIMED
-from fastbox.kernels.assign.claims import by_iou, claim, disregard, highest
+from fastbox.kernels.assign.claims import by_iou, claim, claims_at, disregard, highest
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.masks import WIDTH
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
-from fastbox.kernels.codes import ALL_NEGATIVE, AT_ZERO, FIRST, OWN, TIES
+from fastbox.kernels.codes import ALL_NEGATIVE, FIRST, OWN, TIES
 from fastbox.kernels.common.sorting import longest_of
 from fastbox.kernels.compare.measure import VALUES, doubled, like_tiles
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import smaller
 from fastbox.kernels.geometry.pack import box_at, pack_few, whole_lanes
 
-# Kernel binds these anew for each source; here they are a grid's. WORK: the rows of the work space.
-WORK = candidates.GRID["WORK"]
+# Kernel binds these anew for each source; here they are a grid's. WORK: the rows of the work space; AT_ONCE: the number
+# of anchors up to which all truths of an image are met at once.
+WORK, AT_ONCE = candidates.GRID["WORK"], 0
 opened, anchor_of, exclude, take = candidates.grid_open, candidates.grid_anchor, candidates.grid_exclude, by_iou
 parts_at_once = candidates.all_at_once
 
@@ -57,6 +58,12 @@ def packed(boxes, first, last, like):
     """Return boxes packed in a tile of their own, and whether their areas are screenable."""
     tile = np.empty((VALUES, whole_lanes(last - first)), like_tiles(like).dtype)
     return tile, pack_few(boxes, first, last, tile)
+
+
+@device
+def meet_truths(n, start, tile, reached, rule, sparse, state, m, work):
+    """Meet no truth: AT_ONCE is 0."""
+    return m, False
 
 
 def assign(source, rule, truths, regions, span, layout, outputs, space):
@@ -96,9 +103,6 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         state = (held, owned, claimer, touched)
         bare = s == e and flags & ALL_NEGATIVE != 0
         default = np.int8(0) if bare else background
-        if not sparse:
-            for a in range(n):
-                out_labels[np.uint64(base + a)], held[a], owned[a] = default, zero, -1
 
         m = exclude(n, claimer, touched, work)
         if starts_r[image] < starts_r[image + 1] and not bare:
@@ -109,14 +113,25 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
                 if region.x0 == region.x0:
                     m = disregard(arrays, beside, region, most, divisor, state, m, work)
         ignored = m
-        for j in range(ignored):
-            held[touched[j]] = T(np.inf)  # which no value exceeds
-
         for g in range(e - s):
             one = box_at(tile, g)
             reached[s + g] = zero if one.x0 == one.x0 else T(np.nan)
+        at_once = 0 < n <= AT_ONCE and screened and starts_r[image] == starts_r[image + 1]
+        if at_once:
+            given = flags, min_claim, T(-1) if default != 0 else given_floor
+            m, at_once = meet_truths(n, s, tile, reached[s:e], given, sparse, state, m, work)
+        if not sparse and at_once:
+            for a in range(n):
+                out_labels[np.uint64(base + a)] = default
+        elif not sparse:
+            for a in range(n):
+                out_labels[np.uint64(base + a)], held[a], owned[a] = default, zero, -1
+        if not at_once:
+            for j in range(ignored):
+                held[touched[j]] = T(np.inf)  # which no value exceeds
+
         step = parts_at_once(begin, end)
-        for part in range(begin, end, step):
+        for part in range(begin, begin if at_once else end, step):
             place = (image, n, part, min(part + step, end), screened)
             for g in range(e - s):
                 if reached[s + g] == reached[s + g]:
@@ -127,11 +142,11 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
             best[g], claims[g], v = T(-1), False, reached[s + g]  # -1 where a truth claims nothing
             if v == v:
                 valid = s + g if valid < 0 else valid
-                if flags & (TIES | FIRST) and v >= min_claim and (v > zero or flags & AT_ZERO):
+                if claims_at(v, min_claim, flags):
                     best[g] = v
                     everything |= v == zero and flags & TIES != 0
                     flooding |= v == zero
-        if everything:
+        if everything and not at_once:
             for a in range(n):
                 if claimer[a] == UNCLAIMED:
                     touched[m] = a
@@ -141,7 +156,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
 
         flooded = False
         step = max(end - begin, 1) if flooding else step
-        for part in range(begin, end, step):
+        for part in range(begin, begin if at_once else end, step):
             place = (image, n, part, min(part + step, end), screened)
             for g in range(e - s):
                 if not reached[s + g] == reached[s + g]:
@@ -175,7 +190,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
                 label = np.int8(1)
                 if not flags & OWN:
                     v, truth = best[g], s + g
-                elif v < keep:
+                elif v < keep and not at_once:
                     anchor, v = anchor_of(arrays, image, a, work), zero
                     for k in range(e - s):
                         met = robust(anchor, box_at(tile, k), zero)
@@ -254,5 +269,8 @@ GRID = Kernel(
 BOXES = Kernel(
     assign,
     signature(plain),
-    {"boxes": with_iou("boxes", blocks.BOXES), "boxes atss": with_statistics("boxes_atss", blocks.BOXES)},
+    {
+        "boxes": with_iou("boxes", {**blocks.BOXES, **lanes.LANES}),
+        "boxes atss": with_statistics("boxes_atss", blocks.BOXES),
+    },
 )

@@ -28,6 +28,11 @@ def ordered_bits(x):
     return x.view(np.uint32 if x.itemsize == 4 else np.uint64)
 
 
+def from_ordered_bits(bits):
+    """Return the float, from 0 on, that has these ordered bits."""
+    return bits.view(np.float32 if bits.itemsize == 4 else np.float64)
+
+
 def ordered_view(values):
     """View floats as the integers that :func:`ordered_bits` makes of them."""
     return values.view(np.uint32 if values.itemsize == 4 else np.uint64)

@@ -54,6 +54,18 @@ in_place_of(bits.ordered_bits)(_ordered(0))
 in_place_of(bits.ordered_bits_less_one)(_ordered(1))
 
 
+def _from_ordered(typing, whole):
+    element, kind = (ir.FloatType(), types.float32) if whole.bitwidth == 32 else (ir.DoubleType(), types.float64)
+
+    def emit(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], element)
+
+    return kind(whole), emit
+
+
+in_place_of(bits.from_ordered_bits)(_from_ordered)
+
+
 def _not_negative(typing, x):
     element = ir.IntType(x.bitwidth)
 
