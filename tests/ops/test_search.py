@@ -195,7 +195,7 @@ def test_format_and_layout_change_no_bits(
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_every_format_in_every_layout(dtype: Any, layout: str, format: str) -> None:
-    a, b = some_boxes(19, dtype, 6), some_boxes(33, dtype, 7)
+    a, b = some_boxes(19, dtype, 6), some_boxes(64, dtype, 7)
     matrix = reference.pairwise(a, b)
     p, q = (Boxes(laid_out(reference.to_format(x, format), layout), format) for x in (a, b))
     assert_array_equal(fastbox.pairwise(p, q), matrix)

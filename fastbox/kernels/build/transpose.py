@@ -14,13 +14,19 @@ WIDE = 16  # boxes shuffled at once: 16 float32 of a column fill a register, whi
 
 
 @device
+def row_stride(p, q, r, s):
+    """Return the bytes from row to row of which four columns are four numbers side by side; 0 if they are not."""
+    size, start, stride = p.itemsize, p.ctypes.data, p.strides[0]
+    apart = (q.ctypes.data - start - size) | (r.ctypes.data - start - 2 * size) | (s.ctypes.data - start - 3 * size)
+    for other in (q.strides[0], r.strides[0], s.strides[0]):
+        apart |= other - stride
+    return stride if apart == 0 else 0
+
+
+@device
 def are_rows(p, q, r, s):
     """Return whether four columns are the columns of rows that lie in one block of memory."""
-    size, start = p.itemsize, p.ctypes.data
-    apart = (q.ctypes.data - start - size) | (r.ctypes.data - start - 2 * size) | (s.ctypes.data - start - 3 * size)
-    for stride in (p.strides[0], q.strides[0], r.strides[0], s.strides[0]):
-        apart |= stride - 4 * size
-    return apart == 0
+    return row_stride(p, q, r, s) == 4 * p.itemsize
 
 
 @device
@@ -43,6 +49,16 @@ def rows_to_columns(first, row, columns, at):
     four = np.lib.stride_tricks.as_strided(first[row:], (WIDE, 4), (first.strides[0], first.itemsize))
     for k in range(4):
         columns[k][at : at + WIDE] = four[:, k]
+
+
+def rows_apart_to_columns(first, row, columns, at):
+    """Do as :func:`rows_to_columns` with rows that do not follow one another, as those cut out of wider rows."""
+    rows_to_columns(first, row, columns, at)
+
+
+def copy_row(rows, row, out, to):
+    """Copy a row of four numbers side by side to a row of another array of such rows."""
+    out[to] = rows[row]
 
 
 def columns_to_rows(columns, at, rows, position):

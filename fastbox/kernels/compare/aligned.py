@@ -9,7 +9,7 @@ from fastbox.kernels.build.device import device, inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
 from fastbox.kernels.build.stack import stack_array, stack_columns, stack_tile
-from fastbox.kernels.build.transpose import WIDE, is_block, lanes_to_vector, rows_to_lanes
+from fastbox.kernels.build.transpose import WIDE, copy_row, is_block, lanes_to_vector, rows_to_lanes
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.compare.measure import with_loops
 from fastbox.kernels.geometry.elementary import aspect
@@ -110,9 +110,13 @@ def measure_corners_with_angles(beta, a, b, first, last, ahead, out):
 def copy_rows(corners, first, n, tile, filled):
     """Copy n rows of corners of any strides to a tile; boxes of one pixel fill it up."""
     zero, one = tile.dtype.type(0), tile.dtype.type(1)
-    for j in range(n):
-        for k in range(4):
-            tile[j, k] = corners[first + j, k]
+    if corners.strides[1] == corners.itemsize:
+        for j in range(n):
+            copy_row(corners, first + j, tile, j)
+    else:
+        for j in range(n):
+            for k in range(4):
+                tile[j, k] = corners[first + j, k]
     for j in range(n, filled):
         tile[j, 0], tile[j, 1], tile[j, 2], tile[j, 3] = zero, zero, one, one
 

@@ -12,7 +12,15 @@ from fastbox.kernels.build.bits import ordered_bits, ordered_bits_less_one, orde
 from fastbox.kernels.build.device import apart, device, inlined
 from fastbox.kernels.build.nontemporal import copy_lanes, copy_line, moved, per_line
 from fastbox.kernels.build.stack import stack_array, stack_columns
-from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, fill_from, rows_to_columns
+from fastbox.kernels.build.transpose import (
+    WIDE,
+    are_rows,
+    are_whole,
+    fill_from,
+    row_stride,
+    rows_apart_to_columns,
+    rows_to_columns,
+)
 from fastbox.kernels.codes import CXCYWH, LANES, XYWH, XYXY, YXYX
 from fastbox.kernels.geometry.elementary import aspect
 from fastbox.kernels.geometry.extremes import valid
@@ -111,9 +119,13 @@ def gather(boxes, first, n, whole, tile):
     arrangement, p, q, r, s = boxes
     zero = tile.dtype.type(0)
     x0, y0, x1, y1 = tile[0], tile[1], tile[2], tile[3]
-    if first + whole <= p.size and are_rows(p, q, r, s):
+    stride = row_stride(p, q, r, s)
+    if first + whole <= p.size and stride == 4 * p.itemsize:
         for j in range(0, whole, WIDE):
             rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
+    elif first + whole <= p.size and stride != 0:
+        for j in range(0, whole, WIDE):
+            rows_apart_to_columns(p, first + j, (x0, y0, x1, y1), j)
     elif first + whole <= p.size and are_whole(p, q, r, s):
         for j in range(0, whole, per_line(x0)):
             copy_line(x0, j, p, first + j)

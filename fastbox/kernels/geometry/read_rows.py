@@ -12,13 +12,13 @@ from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.nontemporal import copy_line, per_line
 from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
 from fastbox.kernels.build.stack import stack_doubles
-from fastbox.kernels.build.transpose import WIDE, are_rows, are_whole, rows_to_columns
+from fastbox.kernels.build.transpose import WIDE, are_whole, row_stride, rows_apart_to_columns, rows_to_columns
 from fastbox.kernels.geometry.elementary import aspect, is_single, rest_of_turn, turned
 from fastbox.kernels.geometry.formulas import Box
 from fastbox.kernels.geometry.pack import columns_to_corners
 
 ROWS = 64  # boxes read at a time
-APART, IN_ROWS, IN_COLUMNS = 0, 1, 2  # how the four columns of boxes lie in memory
+APART, IN_ROWS, IN_COLUMNS, IN_ROWS_APART = range(4)  # how the four columns of boxes lie in memory
 AT_ONCE = 512  # rows of corners that are measured before it is known whether all of their boxes are safe
 
 
@@ -26,8 +26,9 @@ AT_ONCE = 512  # rows of corners that are measured before it is known whether al
 def layout_of(boxes):
     """Return how the columns of boxes lie in memory, as :func:`read_rows` takes it."""
     _, p, q, r, s = boxes
-    if are_rows(p, q, r, s):
-        return IN_ROWS
+    stride = row_stride(p, q, r, s)
+    if stride != 0:
+        return IN_ROWS if stride == 4 * p.itemsize else IN_ROWS_APART
     return IN_COLUMNS if are_whole(p, q, r, s) else APART
 
 
@@ -41,6 +42,9 @@ def read_rows(boxes, layout, first, n, x0, y0, x1, y1):
             prefetch_numbers(p, 4 * (first + ahead), 4 * ROWS)
         for j in range(0, ROWS, WIDE):
             rows_to_columns(p, first + j, (x0, y0, x1, y1), j)
+    elif n == ROWS and layout == IN_ROWS_APART:
+        for j in range(0, ROWS, WIDE):
+            rows_apart_to_columns(p, first + j, (x0, y0, x1, y1), j)
     elif n == ROWS and layout == IN_COLUMNS:
         if ahead:
             prefetch_numbers(p, first + ahead, ROWS)

@@ -65,21 +65,37 @@ def _transposed_across(builder, vectors):
     return [both(a, b, places) for a, b in zip(near, far, strict=True) for places in ends]
 
 
-def _into_columns(wide):
-    """Type and write a copy of WIDE rows to columns, read `wide` numbers at a time: in order, or that of lanes."""
+def _row(context, builder, array_type, array, row):
+    """Return a pointer to four numbers side by side, of an array's element or row."""
+    made = context.make_array(array_type)(context, builder, array)
+    byte = ir.IntType(8).as_pointer()
+    start = builder.mul(row, builder.extract_value(made.strides, 0))
+    place = builder.gep(builder.bitcast(made.data, byte), [start])
+    return builder.bitcast(place, _vector(context.get_data_type(array_type.dtype), 4).as_pointer())
+
+
+def _into_columns(wide, apart=False):
+    """Type and write a copy of WIDE rows to columns, read `wide` numbers at a time: in order, or that of lanes.
+
+    Rows that lie apart are read one by one.
+    """
 
     def typed(typing, first, row, columns, at):
         def emit(context, builder, signature, arguments):
             first_type, _, columns_type, _ = signature.args
             size = context.get_abi_sizeof(context.get_data_type(first_type.dtype))
-            across = wide == 4 and size == 4 and has_avx512(context.codegen())
+            across = wide == 4 and size == 4 and has_avx512(context.codegen()) and not apart
             at_once, rows = WIDE if across else wide, []
             for k in range(0, WIDE, at_once // 4):
+                if apart:
+                    row = builder.add(arguments[1], arguments[1].type(k))
+                    rows.append(builder.load(_row(context, builder, first_type, arguments[0], row), align=size))
+                    continue
                 begin = builder.mul(builder.add(arguments[1], arguments[1].type(k)), arguments[1].type(4))
                 place = _pointer(context, builder, first_type, arguments[0], begin, at_once)
                 rows.append(builder.load(place, align=size))
-            apart = [_joined(builder, rows[k::4]) for k in range(4)]
-            for k, column in enumerate((_transposed_across if across else _transposed)(builder, apart)):
+            quarters = [_joined(builder, rows[k::4]) for k in range(4)]
+            for k, column in enumerate((_transposed_across if across else _transposed)(builder, quarters)):
                 array = builder.extract_value(arguments[2], k)
                 place = _pointer(context, builder, columns_type.dtype, array, arguments[3], WIDE)
                 builder.store(column, place, align=size)
@@ -91,7 +107,20 @@ def _into_columns(wide):
 
 
 in_place_of(transpose.rows_to_columns)(_into_columns(4))
+in_place_of(transpose.rows_apart_to_columns)(_into_columns(4, apart=True))
 in_place_of(transpose.rows_to_lanes)(_into_columns(WIDE))
+
+
+@in_place_of(transpose.copy_row)
+def _copy_row(typing, rows, row, out, to):
+    def emit(context, builder, signature, arguments):
+        rows_type, _, out_type, _ = signature.args
+        size = context.get_abi_sizeof(context.get_data_type(out_type.dtype))
+        four = builder.load(_row(context, builder, rows_type, arguments[0], arguments[1]), align=size)
+        builder.store(four, _row(context, builder, out_type, arguments[2], arguments[3]), align=size)
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp, out, types.intp), emit
 
 
 def _into_rows(ordered):
