@@ -21,11 +21,12 @@ KERNELS: dict[str, Callable[[fastbox.Boxes, fastbox.Boxes, str], Any]] = {
     "best": lambda a, b, metric: fastbox.best(a, b, metric=metric),
     "top": lambda a, b, metric: fastbox.top(a, b, 3, metric=metric),
     "pairs": lambda a, b, metric: fastbox.pairs(a, b, threshold=0.5, metric=metric),
+    "match": lambda a, b, metric: fastbox.match(a, b),
     "histogram": lambda a, b, metric: fastbox.histogram(a, b, range=(0, 1), metric=metric),
 }
 GRID = [
     *((kernel, metric, "images") for kernel in ("pairwise", "best") for metric in fastbox.METRICS),
-    *((kernel, "iou", "images") for kernel in ("top", "pairs", "histogram")),
+    *((kernel, "iou", "images") for kernel in ("top", "pairs", "match", "histogram")),
     ("pairwise", "iou", "images by size"),
     ("best", "iou", "images by size"),
 ]
