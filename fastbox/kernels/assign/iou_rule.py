@@ -203,12 +203,8 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
             held[a], owned[a] = zero, -1
             if label != 0:
                 if found == anchors.size:
-                    anchors, found_labels, rows, values = (
-                        doubled(anchors),
-                        doubled(found_labels),
-                        doubled(rows),
-                        doubled(values),
-                    )
+                    anchors, found_labels = doubled(anchors), doubled(found_labels)
+                    rows, values = doubled(rows), doubled(values)
                 anchors[found], found_labels[found], rows[found], values[found] = a, label, truth, v
                 found += 1
                 counts[image] += 1

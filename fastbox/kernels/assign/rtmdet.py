@@ -27,15 +27,7 @@ from fastbox.kernels.assign.positives import (
     space_type,
 )
 from fastbox.kernels.assign.valid_points import compact, mark, sigmoid, softplus
-from fastbox.kernels.assign.windows import (
-    coordinate,
-    grid_type,
-    in_window,
-    level_at,
-    place_of,
-    points_of,
-    truths_type,
-)
+from fastbox.kernels.assign.windows import coordinate, grid_type, in_window, level_at, place_of, points_of, truths_type
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel

@@ -51,14 +51,7 @@ from fastbox.kernels.assign.valid_points import (
     scored_predictions_type,
     sigmoid,
 )
-from fastbox.kernels.assign.windows import (
-    grid_type,
-    list_candidates,
-    place_of,
-    points_of,
-    shape_type,
-    truths_type,
-)
+from fastbox.kernels.assign.windows import grid_type, list_candidates, place_of, points_of, shape_type, truths_type
 from fastbox.kernels.build.device import device, inlined
 from fastbox.kernels.build.kernel import Kernel
 from fastbox.kernels.build.stack import stack_array, stack_tile

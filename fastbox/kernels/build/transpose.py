@@ -24,12 +24,6 @@ def row_stride(p, q, r, s):
 
 
 @device
-def are_rows(p, q, r, s):
-    """Return whether four columns are the columns of rows that lie in one block of memory."""
-    return row_stride(p, q, r, s) == 4 * p.itemsize
-
-
-@device
 def are_whole(p, q, r, s):
     """Return whether each of four columns lies in one block of memory."""
     apart = p.strides[0] - p.itemsize

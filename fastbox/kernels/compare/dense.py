@@ -54,14 +54,7 @@ from fastbox.kernels.compare.measure import (
 from fastbox.kernels.geometry.elementary import epsilon
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import (
-    COLS,
-    box_at,
-    clear_invalid,
-    pack,
-    pack_usual,
-    tile_ranges,
-)
+from fastbox.kernels.geometry.pack import COLS, box_at, clear_invalid, pack, pack_usual, tile_ranges
 
 # Kernel binds these and `pack` anew for each metric; here they are iou's.
 SCREEN, DISTANCE, APART = NEEDS_IOU, False, True

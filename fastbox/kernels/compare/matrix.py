@@ -12,14 +12,7 @@ from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import LANES
 from fastbox.kernels.compare.dense import pair_signature
 from fastbox.kernels.compare.measure import BOUND as MEASURED
-from fastbox.kernels.compare.measure import (
-    VALUES,
-    empty_tile_b,
-    like_tiles,
-    measure_extremes,
-    measure_into,
-    with_loops,
-)
+from fastbox.kernels.compare.measure import VALUES, empty_tile_b, like_tiles, measure_extremes, measure_into, with_loops
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.pack import box_at, pack, tile_ranges
 

@@ -10,14 +10,7 @@ from fastbox.kernels.geometry.extremes import METRICS
 from fastbox.kernels.geometry.extremes import iou_of as robust
 from fastbox.kernels.geometry.formulas import iou as value
 from fastbox.kernels.geometry.formulas import larger, smaller
-from fastbox.kernels.geometry.pack import (
-    COLS,
-    box_at,
-    pack,
-    pack_usual,
-    pack_usual_with_angles,
-    pack_with_angles,
-)
+from fastbox.kernels.geometry.pack import COLS, box_at, pack, pack_usual, pack_usual_with_angles, pack_with_angles
 
 VALUES = 6  # the row of a tile that values are written to, behind corners, area and angle
 ROWS = VALUES + 1

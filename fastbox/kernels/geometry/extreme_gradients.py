@@ -9,18 +9,7 @@ import numpy as np
 
 from fastbox.kernels.build.device import device, rebound
 from fastbox.kernels.geometry import gradients
-from fastbox.kernels.geometry.extremes import (
-    SLOW,
-    along,
-    angle,
-    exponent,
-    iou,
-    longest,
-    scaled,
-    units,
-    valid,
-    widened,
-)
+from fastbox.kernels.geometry.extremes import SLOW, along, angle, exponent, iou, longest, scaled, units, valid, widened
 from fastbox.kernels.geometry.formulas import Box, larger, smaller
 from fastbox.kernels.metrics import METRICS
 

@@ -14,7 +14,6 @@ from fastbox.kernels.build.nontemporal import copy_lanes, copy_line, moved, per_
 from fastbox.kernels.build.stack import stack_array, stack_columns
 from fastbox.kernels.build.transpose import (
     WIDE,
-    are_rows,
     are_whole,
     fill_from,
     row_stride,
@@ -161,7 +160,7 @@ def pack_usual(boxes, first, last, lanes, tile):
     arrangement, p, q, r, s = boxes
     n, zero, nan = last - first, tile.dtype.type(0), tile.dtype.type(np.nan)
     whole = (n + lanes - 1) // lanes * lanes  # not by a call: a loop up to the result of a call would keep a remainder
-    rows = arrangement == XYXY and first + whole <= p.size and are_rows(p, q, r, s)
+    rows = arrangement == XYXY and first + whole <= p.size and row_stride(p, q, r, s) == 4 * p.itemsize
     if not rows:
         gather(boxes, first, n, whole, tile)
     # Made here, for then the compiler knows that these overlap neither each other nor the tile.

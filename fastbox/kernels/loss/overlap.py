@@ -10,23 +10,10 @@ import numpy as np
 from fastbox.kernels.build import types
 from fastbox.kernels.build.device import inlined, rebound
 from fastbox.kernels.build.kernel import Kernel
-from fastbox.kernels.build.nontemporal import (
-    LINE,
-    append_nontemporal,
-    copy_line,
-    fence,
-    finish_nontemporal,
-    per_line,
-)
+from fastbox.kernels.build.nontemporal import LINE, append_nontemporal, copy_line, fence, finish_nontemporal, per_line
 from fastbox.kernels.build.prefetch import prefetch_numbers, rows_ahead
 from fastbox.kernels.build.stack import stack_array, stack_columns
-from fastbox.kernels.build.transpose import (
-    WIDE,
-    columns_to_rows,
-    lanes_to_rows,
-    lanes_to_vector,
-    rows_to_lanes,
-)
+from fastbox.kernels.build.transpose import WIDE, columns_to_rows, lanes_to_rows, lanes_to_vector, rows_to_lanes
 from fastbox.kernels.build.types import group, i8, readonly, side, vector
 from fastbox.kernels.codes import BLOCK, CXCYWH, XYWH, XYXY, YXYX
 from fastbox.kernels.common.block_sums import total
