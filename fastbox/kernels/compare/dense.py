@@ -305,8 +305,4 @@ LEADING = with_loops(BOUND, lead, compiled=apart)
 BEST = Kernel(best, lambda t: types.void(*pair_signature(t, group(vector(t), vector(i8)))), LEADING)
 TOP = Kernel(top, top_signature, BOUND)
 PAIRS = Kernel(pairs, pairs_signature, BOUND)
-SCATTER = Kernel(
-    scatter,
-    lambda t: types.void(found_signature(t), vector(i8), found_signature(t)),
-    {"": {}},
-)
+SCATTER = Kernel(scatter, lambda t: types.void(found_signature(t), vector(i8), found_signature(t)), {"": {}})
