@@ -126,12 +126,14 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         elif not sparse:
             for a in range(n):
                 out_labels[np.uint64(base + a)], held[a], owned[a] = default, zero, -1
-        if not at_once:
+        if at_once:
+            end = begin  # no part is left
+        else:
             for j in range(ignored):
                 held[touched[j]] = T(np.inf)  # which no value exceeds
 
         step = parts_at_once(begin, end)
-        for part in range(begin, begin if at_once else end, step):
+        for part in range(begin, end, step):
             place = (image, n, part, min(part + step, end), screened)
             for g in range(e - s):
                 if reached[s + g] == reached[s + g]:
@@ -156,7 +158,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
 
         flooded = False
         step = max(end - begin, 1) if flooding else step
-        for part in range(begin, begin if at_once else end, step):
+        for part in range(begin, end, step):
             place = (image, n, part, min(part + step, end), screened)
             for g in range(e - s):
                 if not reached[s + g] == reached[s + g]:
@@ -266,7 +268,7 @@ BOXES = Kernel(
     assign,
     signature(plain),
     {
-        "boxes": with_iou("boxes", {**blocks.BOXES, **lanes.LANES}),
+        "boxes": with_iou("boxes", {**blocks.BOXES, **lanes.IN_LANES}),
         "boxes atss": with_statistics("boxes_atss", blocks.BOXES),
     },
 )

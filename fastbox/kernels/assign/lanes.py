@@ -107,4 +107,4 @@ def meet_truths(n, start, tile, reached, rule, sparse, state, m, work):
     return m, True
 
 
-LANES = {"AT_ONCE": MOST, "meet_truths": meet_truths}
+IN_LANES = {"AT_ONCE": MOST, "meet_truths": meet_truths}
