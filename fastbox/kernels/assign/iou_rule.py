@@ -103,6 +103,10 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         state = (held, owned, claimer, touched)
         bare = s == e and flags & ALL_NEGATIVE != 0
         default = np.int8(0) if bare else background
+        at_once = 0 < n <= AT_ONCE and screened and starts_r[image] == starts_r[image + 1]
+        if not (sparse or at_once):
+            for a in range(n):
+                out_labels[np.uint64(base + a)], held[a], owned[a] = default, zero, -1
 
         m = exclude(n, claimer, touched, work)
         if starts_r[image] < starts_r[image + 1] and not bare:
@@ -116,16 +120,12 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         for g in range(e - s):
             one = box_at(tile, g)
             reached[s + g] = zero if one.x0 == one.x0 else T(np.nan)
-        at_once = 0 < n <= AT_ONCE and screened and starts_r[image] == starts_r[image + 1]
         if at_once:
             given = flags, min_claim, T(-1) if default != 0 else given_floor
             m, at_once = meet_truths(n, s, tile, reached[s:e], given, sparse, state, m, work)
-        if not sparse and at_once:
-            for a in range(n):
-                out_labels[np.uint64(base + a)] = default
-        elif not sparse:
-            for a in range(n):
-                out_labels[np.uint64(base + a)], held[a], owned[a] = default, zero, -1
+            if not sparse:
+                for a in range(n):
+                    out_labels[np.uint64(base + a)] = default
         if at_once:
             end = begin  # no part is left
         else:

@@ -52,7 +52,7 @@ def meet_truths(n, start, tile, reached, rule, sparse, state, m, work):
 
     Anchors are touched that a truth claims, or whose value is at least the floor. Writes each valid truth's best to
     `reached`, and the values and truths of all anchors, or of those touched. Returns the number of anchors touched, and
-    whether all this is done: nothing but `reached` is written if a truth claims the anchors that it does not overlap.
+    whether all this is done: if a truth claims the anchors that it does not overlap, no anchor has a value or a truth.
     """
     (flags, min_claim, floor), (held, owned, claimer, touched), before = rule, state, m
     T, lanes = type(min_claim), whole_lanes(n)
@@ -85,6 +85,8 @@ def meet_truths(n, start, tile, reached, rule, sparse, state, m, work):
             if best == zero:
                 for j in range(before, m):
                     claimer[touched[j]] = UNCLAIMED
+                if not sparse:
+                    held[:], owned[:] = zero, -1
                 return before, False
             m = claim_best(n, g, tops, top, flags, state, m, values)
     least = np.nextafter(floor, T(-np.inf))
