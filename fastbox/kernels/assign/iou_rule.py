@@ -24,8 +24,8 @@ from fastbox.kernels.geometry.formulas import smaller
 from fastbox.kernels.geometry.pack import box_at, pack_few, whole_lanes
 
 # Kernel binds these anew for each source; here they are a grid's. WORK: the rows of the work space; AT_ONCE: the number
-# of anchors up to which all truths of an image are met at once.
-WORK, AT_ONCE = candidates.GRID["WORK"], 0
+# of anchors up to which all truths of an image are met at once. EXACT: float32 holds the numbers of so many truths.
+WORK, AT_ONCE, EXACT = candidates.GRID["WORK"], 0, 1 << 24
 opened, anchor_of, exclude, take = candidates.grid_open, candidates.grid_anchor, candidates.grid_exclude, by_iou
 parts_at_once = candidates.all_at_once
 
@@ -103,7 +103,7 @@ def assign(source, rule, truths, regions, span, layout, outputs, space):
         state = (held, owned, claimer, touched)
         bare = s == e and flags & ALL_NEGATIVE != 0
         default = np.int8(0) if bare else background
-        at_once = 0 < n <= AT_ONCE and screened and starts_r[image] == starts_r[image + 1]
+        at_once = 0 < n <= AT_ONCE and e - s <= EXACT and screened and starts_r[image] == starts_r[image + 1]
         if not (sparse or at_once):
             for a in range(n):
                 out_labels[np.uint64(base + a)], held[a], owned[a] = default, zero, -1
