@@ -135,7 +135,7 @@ def top(a: Any, b: Any, k: int, *, metric: str = "iou", beta: float = 1.0) -> To
     """
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ValueError(f"expected k to be a whole number of at least 1, got {shown(k)}")
-    return Top(*_leaders(a, b, int(k), metric, beta, "BEST" if k == 1 else "TOP"))
+    return Top(*_leaders(a, b, int(k), metric, beta, "TOP"))
 
 
 @named

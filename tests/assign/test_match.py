@@ -92,6 +92,19 @@ def test_boxes_that_meet_all_truths_at_once_match_as_the_matrix_does(name: str, 
         check(both(anchors, others, rule), oracle(rule, anchors, others))
 
 
+@pytest.mark.parametrize("held", [np.inf, np.nan, 0])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_memory_held_before_makes_no_difference(name: str, held: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def used(shape: Any, dtype: Any) -> Array:
+        return np.full(shape, held if np.issubdtype(dtype, np.floating) else 7, dtype)
+
+    monkeypatch.setattr("fastbox.assign.assigners.iou_rule.empty", used)
+    anchors, rule = crowd(50, (60, 50), np.float32, 1, 25), VARIANTS[name]
+    for truths in (anchors[:1], anchors[::9] + np.float32(3), anchors[:1] + np.float32(1e4)):
+        for _ in range(2):  # the second time in the work space of the first
+            check(both(anchors, truths, rule), oracle(rule, anchors, truths))
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_value_at_a_threshold_reaches_it(name: str) -> None:
     tall = np.arange(1, 11, dtype=np.float32)

@@ -33,7 +33,7 @@ def claim_best(n, g, tops, top, flags, state, m, values):
             continue
         mask = above(values, first, WIDTH, below) & first_bits(n - first)
         while mask != np.uint64(0):
-            m = claim(first + lowest(mask), g, type(below)(np.inf), flags, state, m)
+            m = claim(first + lowest(mask), g, type(below)(np.nan), flags, state, m)  # no value is there to reach it
             if flags & FIRST:
                 return m
             mask &= mask - np.uint64(1)
