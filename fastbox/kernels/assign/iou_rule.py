@@ -24,7 +24,7 @@ from fastbox.kernels.geometry.formulas import smaller
 from fastbox.kernels.geometry.pack import box_at, pack_few, whole_lanes
 
 # Kernel binds these anew for each source; here they are a grid's. WORK: the rows of the work space; AT_ONCE: the number
-# of anchors up to which all truths of an image are met at once. EXACT: float32 holds the numbers of so many truths.
+# of anchors up to which all truths of an image are met at once. EXACT: the most truths that float32 tells apart.
 WORK, AT_ONCE, EXACT = candidates.GRID["WORK"], 0, 1 << 24
 opened, anchor_of, exclude, take = candidates.grid_open, candidates.grid_anchor, candidates.grid_exclude, by_iou
 parts_at_once = candidates.all_at_once
